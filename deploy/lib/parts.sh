@@ -1,0 +1,66 @@
+# What up, down and status do with a part, whichever it is.
+# shellcheck shell=bash
+
+DEPLOY_LIB=$(dirname -- "${BASH_SOURCE[0]}")
+# shellcheck source=deploy/lib/common.sh
+source "$DEPLOY_LIB/common.sh"
+# shellcheck source=deploy/lib/process.sh
+source "$DEPLOY_LIB/process.sh"
+# shellcheck source=deploy/lib/postgres.sh
+source "$DEPLOY_LIB/postgres.sh"
+# shellcheck source=deploy/lib/redis.sh
+source "$DEPLOY_LIB/redis.sh"
+# shellcheck source=deploy/lib/kafka.sh
+source "$DEPLOY_LIB/kafka.sh"
+# shellcheck source=deploy/lib/services.sh
+source "$DEPLOY_LIB/services.sh"
+
+is_service() { is_one_of "$1" "${SERVICES[@]}"; }
+
+# probe PART: does it do its work? If not, prints why.
+probe() {
+    if is_service "$1"; then probe_service "$1"; else "probe_$1"; fi
+}
+
+# PostgreSQL and Kafka may have much to recover after a kill; a part that dies ends the wait at once.
+READY_SECONDS=120
+
+# wait_ready PART: until it does its work.
+wait_ready() {
+    local name=$1 began=$EPOCHSECONDS why
+    until why=$(probe "$name"); do
+        pid_of "$name" >/dev/null || fail_with_log "$name" "it ended while starting"
+        ((EPOCHSECONDS - began < READY_SECONDS)) || fail_with_log "$name" "not ready after $READY_SECONDS s: $why"
+        sleep 0.05
+    done
+}
+
+# The ports that a part needs, free or not.
+check_ports() {
+    local port holder
+    for port in "${PORT[$1]}" $([[ $1 != kafka ]] || echo "$CONTROLLER_PORT"); do
+        ! holder=$(port_holder "$port") ||
+            fail "$1" "port $port is taken by $holder; end it, or set SAGA_PORT_SHIFT"
+    done
+}
+
+# start PART: starts it unless it runs.
+start() {
+    local name=$1 pid port
+    if pid=$(pid_of "$name"); then
+        port=$(recorded_port "$name")
+        ((port == PORT[$name])) || fail "$name" "it runs on port $port: same SAGA_PORT_SHIFT, or ./deploy/down first"
+        return
+    fi
+    check_ports "$name"
+    if is_service "$name"; then start_service "$name"; else "start_$name"; fi
+    say "$name" "started"
+}
+
+start_and_wait() {
+    local ready='runs already'
+    pid_of "$1" >/dev/null || ready=ready
+    start "$1"
+    wait_ready "$1"
+    say "$1" "$ready (pid $(pid_of "$1"), port ${PORT[$1]})"
+}

@@ -1,0 +1,95 @@
+/*
+ * kafka.h: consumer, producer and topic admin. The only place that knows librdkafka.
+ *
+ * Consumer and producer each belong to one thread (the engine's) and signal that thread through
+ * an eventfd-like descriptor: readable when there may be something to take. Nothing here blocks
+ * unless it says so.
+ */
+#ifndef PORTS_KAFKA_H
+#define PORTS_KAFKA_H
+
+#include "core/envelope.h"
+
+/* ---- consumer ---- */
+struct kafka_consumer;
+
+struct kafka_record {
+    struct saga_text topic; /* lives as long as the consumer */
+    int32_t partition;
+    int64_t offset;
+    int64_t timestamp_ms;
+    struct saga_text key, value; /* absent if null */
+    const struct envelope_header *headers;
+    size_t headers_count; /* may exceed ENVELOPE_HEADERS_MAX: then only the first are here */
+    bool headers_too_many;
+};
+
+/* Range assignor, manual offsets, read_uncommitted as we use no transactions; group's first start
+ * reads from the beginning, later an offset out of range is an error that kafka_consumer_error
+ * tells. NULL with the reason in errbuf. */
+struct kafka_consumer *kafka_consumer_new(const char *bootstrap, const char *group,
+                                          const char *client_id, const char *const *topics,
+                                          char *errbuf, size_t errbuf_size);
+/* Commits what is stored (bounded wait), leaves the group, frees. NULL is fine. */
+void kafka_consumer_free(struct kafka_consumer *consumer);
+int kafka_consumer_fd(const struct kafka_consumer *consumer);
+/* Takes up to max records that have arrived. They live until kafka_consumer_release. Rebalances
+ * are served in here, between batches, so nothing is in hand when partitions go: on revocation
+ * what is stored is committed first (unless the assignment was lost). */
+size_t kafka_consumer_take(struct kafka_consumer *consumer, struct kafka_record *records,
+                           size_t max);
+/* All records taken so far are done with; their memory goes. */
+void kafka_consumer_release(struct kafka_consumer *consumer);
+/* I5: everything up to and with this record has been committed to the database: remember
+ * offset + 1 to be committed to Kafka by the next kafka_consumer_commit. */
+void kafka_consumer_store(struct kafka_consumer *consumer, const struct kafka_record *record);
+/* Asynchronous commit of what is stored, if anything new is. */
+void kafka_consumer_commit(struct kafka_consumer *consumer);
+/* Goes back to what is stored: records taken and not stored will come again. */
+void kafka_consumer_rewind(struct kafka_consumer *consumer);
+/* Stops or resumes fetching; take goes on serving rebalances (new partitions come paused too). */
+void kafka_consumer_pause(struct kafka_consumer *consumer, bool pause);
+/* Number of partitions now assigned; 0 until the first assignment. */
+size_t kafka_consumer_assigned(const struct kafka_consumer *consumer);
+/* For metrics, any thread: calls back with topic, partition and lag (-1 unknown). */
+void kafka_consumer_lags(struct kafka_consumer *consumer,
+                         void (*each)(void *opaque, const char *topic, int32_t partition,
+                                      int64_t lag),
+                         void *opaque);
+/* NULL, or why it cannot go on (a fatal error, an offset out of range). */
+const char *kafka_consumer_error(const struct kafka_consumer *consumer);
+
+/* ---- producer ---- */
+struct kafka_producer;
+
+/* acks=all, idempotent. Sends are known by (lane, seq). */
+struct kafka_producer *kafka_producer_new(const char *bootstrap, const char *client_id,
+                                          void (*delivered)(void *opaque, int32_t lane, int64_t seq,
+                                                            enum saga_verdict verdict,
+                                                            const char *error),
+                                          void *opaque, char *errbuf, size_t errbuf_size);
+/* Forgets what is in flight (no delivery is reported any more), frees. NULL is fine. */
+void kafka_producer_free(struct kafka_producer *producer);
+int kafka_producer_fd(const struct kafka_producer *producer);
+/* SAGA_OK: handed over (copied). SAGA_RETRY: the queue is full. SAGA_POISON: this record can never
+ * be sent (too large, ...). SAGA_FATAL: the producer is dead: free it and make a new one. */
+enum saga_verdict kafka_producer_send(struct kafka_producer *producer, struct saga_text topic,
+                                      struct saga_text key, struct saga_text value,
+                                      const struct envelope_header *headers, size_t headers_count,
+                                      int32_t lane, int64_t seq);
+/* Calls `delivered` for each report that is there: SAGA_OK, SAGA_RETRY (not delivered, perhaps
+ * later), SAGA_POISON (refused for good), SAGA_FATAL (new producer). */
+void kafka_producer_serve(struct kafka_producer *producer);
+/* Blocks until all is delivered or timeout_ms passed, serving reports. True if all is. */
+bool kafka_producer_flush(struct kafka_producer *producer, int timeout_ms);
+/* True while a broker connection is up, as far as known. */
+bool kafka_producer_connected(const struct kafka_producer *producer);
+
+/* ---- admin (blocking) ---- */
+/* Creates the topics that are not there; SAGA_OK if all exist afterwards with that many partitions.
+ * A topic that exists with another number of partitions is an error (SAGA_FATAL). */
+enum saga_verdict kafka_topics_create(const char *bootstrap, const char *const *topics,
+                                      int partitions, int replication, int timeout_ms, char *errbuf,
+                                      size_t errbuf_size);
+
+#endif

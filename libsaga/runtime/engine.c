@@ -1,0 +1,574 @@
+/* engine.c: one batch = one transaction = one arena; the seven verbs and the loop around them. */
+#include "runtime/engine_inside.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <poll.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "core/barrier.h"
+#include "ports/system.h"
+#include "runtime/metrics.h"
+#include "saga_sql.h"
+
+#define ARENA_MAX (32u * 1024 * 1024)
+#define CONFLICTS_MAX 20
+#define RECONNECT_FIRST_MS 100
+#define RECONNECT_MAX_MS 2000
+#define DRAIN_MAX_US 20000000
+
+/* ---- small tools ---- */
+
+void engine_detail(struct engine *engine, const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    pthread_mutex_lock(&engine->lock);
+    vsnprintf(engine->detail, sizeof engine->detail, format, arguments);
+    pthread_mutex_unlock(&engine->lock);
+    va_end(arguments);
+}
+
+static void pause_ms(int ms)
+{
+    poll(NULL, 0, ms);
+}
+
+void engine_send_rows(struct engine *engine, const char *sql, const struct saga_shape *shape,
+                      const void *const *rows, size_t count)
+{
+    struct pg_param params[PG_PARAMS_MAX];
+    assert(shape->count <= PG_PARAMS_MAX);
+    for (size_t i = 0; i < shape->count; i++)
+        params[i] = pg_array(batch_arena(engine->batch), shape->fields[i].type, rows, count,
+                             shape->fields[i].offset);
+    pg_send(engine->pg, sql, params, shape->count, NULL);
+}
+
+enum pg_status engine_ask(struct engine *engine, const char *sql, const struct pg_param *params,
+                          size_t count, struct pg_result **ret_result)
+{
+    if (!pg_connected(engine->pg))
+        return PG_LOST;
+    pg_send(engine->pg, sql, params, count, ret_result);
+    return pg_sync(engine->pg);
+}
+
+/* ---- connection ---- */
+
+/* Connects and takes a lane; returns only when that worked or the engine is to stop at once. */
+static bool connect_database(struct engine *engine)
+{
+    int wait_ms = RECONNECT_FIRST_MS;
+    while (!atomic_load(&engine->stop)) {
+        enum pg_status status = pg_connect(engine->pg, 3000);
+        if (status == PG_OK && relay_open(engine)) {
+            atomic_store(&engine->database_ok, true);
+            engine_detail(engine, "%s", "");
+            return true;
+        }
+        atomic_store(&engine->database_ok, false);
+        engine_detail(engine, "database: %.100s", pg_error(engine->pg));
+        log_line(LOG_WARN, NULL, "database: %s; next try in %d ms", pg_error(engine->pg), wait_ms);
+        pg_disconnect(engine->pg);
+        sources_expire(engine);
+        if (atomic_load(&engine->draining))
+            atomic_store(&engine->stop,
+                         true); /* what is in doubt or unsent is found at the start */
+        else
+            pause_ms(wait_ms);
+        wait_ms = wait_ms * 2 > RECONNECT_MAX_MS ? RECONNECT_MAX_MS : wait_ms * 2;
+    }
+    return false;
+}
+
+/* ---- the verbs ---- */
+
+static void collect(struct engine *engine)
+{
+    sources_collect(engine);
+}
+
+/* Which orders have dead letters. Queued with the first load, answered with it. */
+static bool recall(struct engine *engine, size_t from, size_t to, struct pg_result **holds)
+{
+    struct arena *arena = batch_arena(engine->batch);
+    struct saga_text *keys = arena_alloc(arena, (to - from + 1) * sizeof *keys);
+    size_t count = 0;
+    for (size_t i = from; i < to; i++) {
+        struct batch_message *message = batch_at(engine->batch, i);
+        if (message->in.event != NULL && !message->skip)
+            keys[count++] = saga_uuid_key(&message->in.order_id);
+    }
+    if (count == 0)
+        return false;
+    pg_send(engine->pg, sql_begin, NULL, 0, NULL);
+    struct pg_param param = pg_keys(arena, SAGA_UUID, keys, count);
+    pg_send(engine->pg, sql_find_holds, &param, 1, holds);
+    return true;
+}
+
+static enum pg_status take_rows(struct engine *engine, size_t number,
+                                const struct pg_result *result)
+{
+    const struct saga_shape *shape = engine->service->tables[number]->shape;
+    for (size_t i = 0; i < pg_result_count(result); i++) {
+        void *row = batch_loaded(engine->batch, number, pg_result_bytes(result, i, 0));
+        if (!pg_result_read(result, i, shape, batch_arena(engine->batch), row))
+            return PG_BROKEN;
+    }
+    return PG_OK;
+}
+
+/* One query a table, in the tables' order, so that locks are taken in (table, key) order. */
+static enum pg_status load(struct engine *engine, bool *begun, struct pg_result **holds)
+{
+    struct arena *arena = batch_arena(engine->batch);
+    for (size_t number = 0; engine->service->tables[number] != NULL; number++) {
+        const struct saga_text *keys;
+        size_t count = batch_wanted(engine->batch, number, &keys);
+        if (count == 0)
+            continue;
+        const struct saga_table *table = engine->service->tables[number];
+        if (!*begun)
+            pg_send(engine->pg, sql_begin, NULL, 0, NULL);
+        *begun = true;
+        struct pg_param param = pg_keys(arena, table->shape->fields[0].type, keys, count);
+        struct pg_result *result = NULL;
+        pg_send(engine->pg, table->load, &param, 1, &result);
+        enum pg_status status = pg_sync(engine->pg);
+        if (status == PG_OK)
+            status = take_rows(engine, number, result);
+        pg_result_free(result);
+        if (status != PG_OK)
+            return status;
+        if (*holds == NULL)
+            continue;
+        for (size_t i = 0; i < pg_result_count(*holds); i++) {
+            struct saga_uuid id;
+            memcpy(&id, pg_result_bytes(*holds, i, 0).at, sizeof id);
+            batch_hold(engine->batch, &id);
+        }
+        pg_result_free(*holds);
+        *holds = NULL;
+    }
+    return PG_OK;
+}
+
+static void decide(struct engine *engine)
+{
+    batch_decide(engine->batch, system_now_us());
+}
+
+/* Business rows, dead letters, outbox rows and the cursor: one transaction (I3). */
+static void flush(struct engine *engine, size_t from, size_t to, bool begun)
+{
+    if (!begun)
+        pg_send(engine->pg, sql_begin, NULL, 0, NULL);
+    for (size_t i = 0; engine->service->tables[i] != NULL; i++) {
+        const struct saga_table *table = engine->service->tables[i];
+        struct batch_set set = batch_inserts(engine->batch, i);
+        if (set.count > 0)
+            engine_send_rows(engine, table->insert, table->shape, set.rows, set.count);
+        set = batch_updates(engine->batch, i);
+        if (set.count > 0)
+            engine_send_rows(engine, table->update, table->shape, set.rows, set.count);
+        set = batch_removes(engine->batch, i);
+        if (set.count > 0) {
+            struct saga_text *keys =
+                arena_alloc(batch_arena(engine->batch), set.count * sizeof *keys);
+            for (size_t k = 0; k < set.count; k++)
+                keys[k] = *(const struct saga_text *)set.rows[k];
+            struct pg_param param =
+                pg_keys(batch_arena(engine->batch), table->shape->fields[0].type, keys, set.count);
+            pg_send(engine->pg, table->remove, &param, 1, NULL);
+        }
+    }
+    park_send(engine, from, to);
+    relay_send_outbox(engine, from, to, batch_arena(engine->batch));
+}
+
+static enum pg_status commit(struct engine *engine)
+{
+    size_t events;
+    batch_events(engine->batch, &events);
+    engine->in_doubt = events > 0;
+    engine->doubt_from = engine->lanes[0]->last + 1;
+    engine->doubt_to = engine->lanes[0]->last + (int64_t)events;
+    pg_send(engine->pg, sql_commit, NULL, 0, NULL);
+    enum pg_status status = pg_sync(engine->pg);
+    if (status != PG_LOST)
+        engine->in_doubt = false;
+    return status;
+}
+
+static void count_message(const struct batch_message *message)
+{
+    static const char *const results[] = {"done", "refused", "void", "duplicate", NULL, NULL};
+    char labels[128];
+    if (message->step != NULL && results[message->result] != NULL &&
+        strcmp(message->op, "watch") != 0) {
+        snprintf(labels, sizeof labels, "step=\"%s\",op=\"%s\",result=\"%s\"", message->step,
+                 message->op, results[message->result]);
+        metric_add(metric_counter("saga_steps_total", "Steps decided.", labels), 1);
+    }
+    if (message->outcome != NULL) {
+        static const double bounds[] = {0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5,
+                                        1,     2,    5,    10,   30,  60,  600};
+        snprintf(labels, sizeof labels, "outcome=\"%s\"", message->outcome);
+        metric_add(metric_counter("saga_orders_total", "Orders that reached their end.", labels),
+                   1);
+        metric_observe(metric_histogram("saga_duration_seconds", "From placement to the end.",
+                                        labels, bounds, sizeof bounds / sizeof *bounds),
+                       (double)(message->in.now_us - message->began_us) / 1e6);
+    }
+}
+
+static void note_message(struct engine *engine, const struct batch_message *message)
+{
+    count_message(message);
+    const char *parked = park_count(message);
+    struct log_about about = {.order_id = &message->in.order_id,
+                              .traceparent = message->in.traceparent,
+                              .topic = message->in.topic,
+                              .partition = message->in.partition,
+                              .offset = message->in.offset};
+    if (parked != NULL)
+        log_line(LOG_WARN, &about, "parked: %s", parked);
+    else if (log_enabled(LOG_DEBUG) && message->step != NULL)
+        log_line(LOG_DEBUG, &about, "%s %s: %d", message->step, message->op, (int)message->result);
+    if (message->outcome != NULL && engine->told != NULL)
+        engine->told(engine->told_opaque, &message->in.order_id);
+}
+
+/* The batch is committed: events to the producer, answers to the door, offsets to be stored. */
+static void announce(struct engine *engine, size_t from, size_t to)
+{
+    relay_publish(engine);
+    for (size_t i = from; i < to; i++) {
+        struct batch_message *message = batch_at(engine->batch, i);
+        struct source *source = message->source;
+        note_message(engine, message);
+        sources_answer(engine, message,
+                       message->result == BATCH_POISON ? ENGINE_FAILED : ENGINE_COMMITTED);
+        if (source->record != NULL)
+            kafka_consumer_store(engine->consumer, source->record); /* I5: after the commit */
+    }
+}
+
+/* ---- one batch, whatever happens ---- */
+
+static enum pg_status attempt(struct engine *engine, size_t from, size_t to)
+{
+    batch_select(engine->batch, from, to);
+    batch_retry(engine->batch);
+    struct pg_result *holds = NULL;
+    bool begun = recall(engine, from, to, &holds);
+    enum pg_status status = load(engine, &begun, &holds);
+    pg_result_free(holds);
+    if (status != PG_OK)
+        return status;
+    decide(engine);
+    flush(engine, from, to, begun);
+    status = commit(engine);
+    if (status == PG_OK)
+        announce(engine, from, to);
+    return status;
+}
+
+/* After a lost connection: reconnects, and looks up whether the COMMIT in doubt happened. */
+static bool recover(struct engine *engine, size_t from, size_t to)
+{
+    bool was_in_doubt = engine->in_doubt;
+    int64_t doubt_to = engine->doubt_to;
+    int32_t lane = engine->lanes_count > 0 ? engine->lanes[0]->number : -1;
+    pg_disconnect(engine->pg);
+    atomic_store(&engine->database_ok, false);
+    if (!connect_database(engine))
+        return true;
+    engine->in_doubt = false;
+    if (!was_in_doubt)
+        return false;
+    /* Another lane: the old session still holds ours, and may yet commit. Records may run again,
+     * the barrier knows them (I1); requests are answered "busy", safe to repeat with their key. */
+    if (engine->lanes[0]->number != lane) {
+        for (size_t i = from; i < to; i++)
+            sources_give_up(engine, batch_at(engine->batch, i));
+        return false;
+    }
+    /* The lane is ours again, so the old session is gone and the table tells the truth. */
+    if (engine->lanes[0]->last < doubt_to)
+        return false;
+    log_line(LOG_INFO, NULL, "a commit in doubt had happened");
+    announce(engine, from, to);
+    return true;
+}
+
+static void run_batch(struct engine *engine, size_t from, size_t to)
+{
+    int conflicts = 0, wait_ms = RECONNECT_FIRST_MS;
+    while (!atomic_load(&engine->stop)) {
+        enum pg_status status = attempt(engine, from, to);
+        if (status == PG_OK)
+            return;
+        snprintf(engine->error, sizeof engine->error, "%s", pg_error(engine->pg));
+        if (status == PG_LOST) {
+            if (recover(engine, from, to))
+                return;
+            continue;
+        }
+        if (status == PG_CONFLICT && ++conflicts < CONFLICTS_MAX)
+            continue;
+        if (status == PG_CONFLICT || status == PG_REJECTED) {
+            if (to - from > 1) {
+                size_t middle = from + (to - from) / 2;
+                run_batch(engine, from, middle);
+                run_batch(engine, middle, to);
+                return;
+            }
+            struct batch_message *message = batch_at(engine->batch, from);
+            if (message->skip)
+                status = PG_BUSY; /* it is not the message: not even parking it works */
+            else {
+                message->skip = true;
+                message->result = BATCH_POISON;
+                message->reason = "rejected_by_database";
+                conflicts = 0;
+                continue;
+            }
+        }
+        engine_detail(engine, "database: %.100s", engine->error);
+        log_line(LOG_ERROR, NULL, "database: %s; next try in %d ms", engine->error, wait_ms);
+        sources_expire(engine);
+        pause_ms(wait_ms);
+        wait_ms = wait_ms * 2 > RECONNECT_MAX_MS ? RECONNECT_MAX_MS : wait_ms * 2;
+    }
+}
+
+static void finish_batch(struct engine *engine)
+{
+    batch_reset(engine->batch);
+    if (engine->consumer != NULL)
+        kafka_consumer_release(engine->consumer);
+}
+
+static void wait_for_work(struct engine *engine)
+{
+    int64_t now_us = system_monotonic_us(), until_us = engine->next_tick_us;
+    int64_t relay_us = relay_next_us(engine);
+    if (relay_us < until_us)
+        until_us = relay_us;
+    struct epoll_event events[4];
+    int wait_ms = until_us <= now_us ? 0 : (int)((until_us - now_us + 999) / 1000);
+    epoll_wait(engine->epoll_fd, events, 4, wait_ms);
+    uint64_t count;
+    if (read(engine->wake_fd, &count, sizeof count) < 0 && errno != EAGAIN)
+        abort();
+}
+
+/* The loop, read aloud: wait, gather a batch, run it, see to the outbox. */
+static void engine_loop_once(struct engine *engine)
+{
+    wait_for_work(engine);
+    collect(engine);
+    size_t count = batch_count(engine->batch);
+    if (count > 0) {
+        static const double bounds[] = {1, 2, 5, 10, 20, 50, 100, 200, 500, 1000};
+        metric_observe(metric_histogram("saga_batch_size", "Messages in a batch.", "", bounds,
+                                        sizeof bounds / sizeof *bounds),
+                       (double)count);
+        run_batch(engine, 0, count);
+    }
+    finish_batch(engine);
+    relay_work(engine);
+}
+
+static bool drained(struct engine *engine)
+{
+    pthread_mutex_lock(&engine->lock);
+    bool empty = atomic_load(&engine->draining) && engine->queue_count == 0;
+    pthread_mutex_unlock(&engine->lock);
+    return empty && relay_idle(engine);
+}
+
+static void *engine_thread(void *opaque)
+{
+    struct engine *engine = opaque;
+    connect_database(engine);
+    int64_t drain_until_us = 0;
+    while (!atomic_load(&engine->stop) && !drained(engine)) {
+        if (!pg_connected(engine->pg) && recover(engine, 0, 0))
+            break;
+        engine_loop_once(engine);
+        if (atomic_load(&engine->draining) && drain_until_us == 0)
+            drain_until_us = system_monotonic_us() + DRAIN_MAX_US;
+        if (drain_until_us != 0 && system_monotonic_us() > drain_until_us)
+            break;
+        if (engine->consumer != NULL && kafka_consumer_error(engine->consumer) != NULL) {
+            log_line(LOG_ERROR, NULL, "kafka: %s", kafka_consumer_error(engine->consumer));
+            exit(1); /* the consumer cannot go on: a restart begins where the offsets are */
+        }
+        atomic_store(&engine->started, engine->consumer == NULL ||
+                                           kafka_consumer_assigned(engine->consumer) > 0 ||
+                                           atomic_load(&engine->started));
+    }
+    sources_expire(engine);
+    kafka_consumer_free(engine->consumer);
+    engine->consumer = NULL;
+    relay_close(engine);
+    return NULL;
+}
+
+/* ---- making and ending ---- */
+
+static void add_heard(struct engine *engine, size_t *count, saga_events on)
+{
+    for (; on != NULL && *on != NULL; on++) {
+        bool known = false;
+        for (size_t i = 0; i < *count; i++)
+            known = known || strcmp(engine->hears[i]->name, (*on)->name) == 0;
+        if (!known)
+            engine->hears[(*count)++] = *on;
+    }
+}
+
+static bool watch_fd(struct engine *engine, int fd)
+{
+    struct epoll_event event = {.events = EPOLLIN, .data.fd = fd};
+    return epoll_ctl(engine->epoll_fd, EPOLL_CTL_ADD, fd, &event) == 0;
+}
+
+struct engine *engine_new(const struct saga_service *service, char *errbuf, size_t errbuf_size)
+{
+    struct engine *engine = calloc(1, sizeof *engine);
+    if (engine == NULL)
+        return NULL;
+    engine->service = service;
+    engine->queue_tail = &engine->queue_head;
+    engine->linger.fixed_us = (int32_t)config.linger_us;
+    pthread_mutex_init(&engine->lock, NULL);
+    engine->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    engine->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+    engine->pg = pg_new(config.database_url, service->name);
+    engine->batch = batch_new(service, (size_t)config.batch_max, ARENA_MAX);
+    engine->records = calloc((size_t)config.batch_max, sizeof *engine->records);
+    engine->hears = calloc(65, sizeof *engine->hears);
+    if (engine->wake_fd < 0 || engine->epoll_fd < 0 || engine->records == NULL ||
+        engine->hears == NULL || !watch_fd(engine, engine->wake_fd)) {
+        snprintf(errbuf, errbuf_size, "the engine cannot start: %s", strerror(errno));
+        return NULL;
+    }
+    size_t count = 0;
+    for (const struct saga_watch *const *watch = service->watches; watch && *watch; watch++)
+        add_heard(engine, &count, (*watch)->on);
+    for (const struct saga_step *const *step = service->steps; step && *step; step++) {
+        add_heard(engine, &count, (*step)->action.on);
+        add_heard(engine, &count, (*step)->undo.on);
+    }
+    const char *topics[65] = {0};
+    for (size_t i = 0; i < count; i++)
+        topics[i] = engine->hears[i]->name;
+    if (count > 0) {
+        engine->consumer = kafka_consumer_new(config.kafka_bootstrap, service->name, service->name,
+                                              topics, errbuf, errbuf_size);
+        if (engine->consumer == NULL || !watch_fd(engine, kafka_consumer_fd(engine->consumer)))
+            return NULL;
+    }
+    return engine;
+}
+
+bool engine_start(struct engine *engine)
+{
+    return pthread_create(&engine->thread, NULL, engine_thread, engine) == 0;
+}
+
+static void wake(struct engine *engine)
+{
+    uint64_t one = 1;
+    if (write(engine->wake_fd, &one, sizeof one) < 0 && errno != EAGAIN)
+        abort();
+}
+
+bool engine_submit(struct engine *engine, struct engine_command *command)
+{
+    if (atomic_load(&engine->pending) >= config.backlog_max)
+        return false;
+    pthread_mutex_lock(&engine->lock);
+    bool taken = !atomic_load(&engine->draining) && engine->queue_count < ENGINE_QUEUE_MAX;
+    bool first = engine->queue_count == 0;
+    if (taken) {
+        command->next = NULL;
+        *engine->queue_tail = command;
+        engine->queue_tail = &command->next;
+        engine->queue_count++;
+    }
+    pthread_mutex_unlock(&engine->lock);
+    if (taken && first)
+        wake(engine);
+    return taken;
+}
+
+void engine_drain(struct engine *engine)
+{
+    pthread_mutex_lock(&engine->lock); /* after this no command is taken any more */
+    atomic_store(&engine->draining, true);
+    pthread_mutex_unlock(&engine->lock);
+    wake(engine);
+}
+
+void engine_join(struct engine *engine)
+{
+    pthread_join(engine->thread, NULL);
+}
+
+void engine_free(struct engine *engine)
+{
+    if (engine == NULL)
+        return;
+    for (size_t i = 0; i < engine->lanes_count; i++)
+        free(engine->lanes[i]);
+    batch_free(engine->batch);
+    pg_free(engine->pg);
+    kafka_consumer_free(engine->consumer);
+    kafka_producer_free(engine->producer);
+    close(engine->wake_fd);
+    close(engine->epoll_fd);
+    pthread_mutex_destroy(&engine->lock);
+    free(engine->records);
+    free(engine->hears);
+    free(engine);
+}
+
+void engine_on_outcome(struct engine *engine,
+                       void (*told)(void *opaque, const struct saga_uuid *order_id), void *opaque)
+{
+    engine->told = told;
+    engine->told_opaque = opaque;
+}
+
+void engine_health(struct engine *engine, struct engine_health *ret)
+{
+    *ret = (struct engine_health){.started = atomic_load(&engine->started),
+                                  .database = atomic_load(&engine->database_ok),
+                                  .outbox_pending = atomic_load(&engine->pending),
+                                  .outbox_oldest_us = atomic_load(&engine->oldest_us)};
+    ret->kafka = engine->producer == NULL || kafka_producer_connected(engine->producer);
+    pthread_mutex_lock(&engine->lock);
+    ret->accepting = !atomic_load(&engine->draining) && ret->database &&
+                     ret->outbox_pending < config.backlog_max;
+    memcpy(ret->detail, engine->detail, sizeof ret->detail);
+    pthread_mutex_unlock(&engine->lock);
+}
+
+void engine_lags(struct engine *engine,
+                 void (*each)(void *opaque, const char *topic, int32_t partition, int64_t lag),
+                 void *opaque)
+{
+    if (engine->consumer != NULL)
+        kafka_consumer_lags(engine->consumer, each, opaque);
+}

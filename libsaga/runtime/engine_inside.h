@@ -1,0 +1,110 @@
+/* engine_inside.h: the engine's own state, shared by the files that make up its verbs. */
+#ifndef RUNTIME_ENGINE_INSIDE_H
+#define RUNTIME_ENGINE_INSIDE_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "core/lane.h"
+#include "core/linger.h"
+#include "ports/kafka.h"
+#include "ports/postgres.h"
+#include "runtime/engine.h"
+#include "runtime/park.h"
+
+#define ENGINE_QUEUE_MAX 16384
+#define ENGINE_LANES_MAX 5 /* its own, and four that dead instances left behind */
+#define ENGINE_TICK_US 1000000
+#define ENGINE_REFUSED_MAX 256
+
+/* Where a message of the batch came from: what has to be done once it is decided. */
+struct source {
+    const struct kafka_record *record; /* NULL unless it is one */
+    struct engine_command *command;    /* NULL unless it is one, or once it was answered */
+    int64_t dead_letter_id;            /* 0 unless it is redriven */
+    struct saga_text raw_key, raw_headers, raw_value; /* as park_row has them; for redriven ones */
+    int64_t record_time_us;
+};
+
+struct engine {
+    const struct saga_service *service;
+    pthread_t thread;
+    int wake_fd, epoll_fd;
+
+    pthread_mutex_t lock; /* guards the queue */
+    struct engine_command *queue_head, **queue_tail;
+    size_t queue_count;
+
+    /* below: the engine's thread only */
+    struct pg *pg;
+    struct kafka_consumer *consumer;
+    struct kafka_producer *producer;
+    bool producer_dead; /* make a new one: set by a delivery report, done outside of it */
+    struct batch *batch;
+    struct kafka_record *records;
+    struct engine_command *expired;
+    struct linger linger;
+    struct lane *lanes[ENGINE_LANES_MAX]; /* [0] is its own */
+    size_t lanes_count;
+    char epoch[9];
+    const struct saga_event **hears; /* NULL-terminated, distinct */
+    int64_t next_tick_us, next_timer_us, next_cursor_us, next_commit_us;
+    struct {
+        int32_t lane;
+        int64_t seq;
+        char error[96];
+    } refused[ENGINE_REFUSED_MAX];
+    size_t refused_count;
+    /* COMMIT was sent and not answered: rows doubt_from.. tell whether it happened */
+    bool in_doubt;
+    int64_t doubt_from, doubt_to;
+    char error[160];
+
+    void (*told)(void *opaque, const struct saga_uuid *order_id);
+    void *told_opaque;
+
+    /* written by the engine, read by anyone */
+    atomic_bool started, database_ok;
+    atomic_bool draining, stop; /* finish what there is; end now */
+    _Atomic int64_t pending, oldest_us;
+    char detail[128]; /* under lock */
+};
+
+/* sources.c: fill the batch. */
+void sources_collect(struct engine *engine);
+void sources_expire(struct engine *engine);
+/* "Busy" to the command of this message, if it has one; it is run no more. */
+void sources_give_up(struct engine *engine, struct batch_message *message);
+void sources_answer(struct engine *engine, struct batch_message *message,
+                    enum engine_outcome outcome);
+
+/* relay.c: the outbox. */
+bool relay_open(struct engine *engine); /* after a (re)connection: lane, epoch */
+void relay_send_outbox(struct engine *engine, size_t from, size_t to, struct arena *arena);
+void relay_publish(struct engine *engine); /* announce: the batch's events, from memory */
+void relay_work(struct engine *engine);    /* reports, catching up, cursor, adoption, truncation */
+bool relay_idle(const struct engine *engine); /* everything committed is acknowledged */
+void relay_close(struct engine *engine);
+int64_t relay_next_us(const struct engine *engine);
+
+/* park.c: dead letters. */
+void park_send(struct engine *engine, size_t from, size_t to);
+void park_redrives(struct engine *engine);
+/* Counts a parked message; its reason, NULL if it was not parked. */
+const char *park_count(const struct batch_message *message);
+/* Bytes and headers as dead_letter keeps them, back as they were. */
+struct saga_text park_bytes(struct arena *arena, struct saga_text kept);
+size_t park_headers(struct arena *arena, struct saga_text kept,
+                    struct envelope_header ret_headers[ENVELOPE_HEADERS_MAX]);
+
+/* engine.c */
+void engine_detail(struct engine *engine, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+/* Adds a row set of a statement with one array per field of the shape. */
+void engine_send_rows(struct engine *engine, const char *sql, const struct saga_shape *shape,
+                      const void *const *rows, size_t count);
+/* One small statement on its own, outside a batch; result may be NULL. */
+enum pg_status engine_ask(struct engine *engine, const char *sql, const struct pg_param *params,
+                          size_t count, struct pg_result **ret_result);
+
+#endif

@@ -1,0 +1,227 @@
+/* park.c: dead letters: written with the batch, taken up again on demand (I7). */
+#include "runtime/park.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "core/scan.h"
+#include "ports/system.h"
+#include "runtime/engine_inside.h"
+#include "runtime/metrics.h"
+#include "saga/json.h"
+#include "saga_sql.h"
+
+/* The columns of park.sql; id is the table's. */
+static const struct saga_shape park_shape = SAGA_SHAPE(
+    struct park_row, SAGA_FIELD(struct park_row, order_id, SAGA_UUID),
+    SAGA_FIELD(struct park_row, reason, SAGA_STRING),
+    SAGA_FIELD(struct park_row, detail, SAGA_STRING),
+    SAGA_FIELD(struct park_row, state, SAGA_INT16), SAGA_FIELD(struct park_row, topic, SAGA_STRING),
+    SAGA_FIELD(struct park_row, record_partition, SAGA_INT32),
+    SAGA_FIELD(struct park_row, record_offset, SAGA_INT64),
+    SAGA_FIELD(struct park_row, record_time_us, SAGA_TIME),
+    SAGA_FIELD(struct park_row, record_key, SAGA_STRING),
+    SAGA_FIELD(struct park_row, record_headers, SAGA_STRING),
+    SAGA_FIELD(struct park_row, record_value, SAGA_STRING),
+    SAGA_FIELD(struct park_row, parked_us, SAGA_TIME));
+static const struct saga_shape again_shape =
+    SAGA_SHAPE(struct park_row, SAGA_FIELD(struct park_row, id, SAGA_INT64),
+               SAGA_FIELD(struct park_row, state, SAGA_INT16),
+               SAGA_FIELD(struct park_row, reason, SAGA_STRING));
+static const struct saga_shape id_shape =
+    SAGA_SHAPE(struct park_row, SAGA_FIELD(struct park_row, id, SAGA_INT64));
+
+/* ---- bytes as text ---- */
+
+#define BASE64_MARK "base64:"
+static const char base64_digits[] =
+    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+
+/* UTF-8 without NUL may stand in a text column as it is. */
+static bool is_text(struct saga_text bytes)
+{
+    for (size_t i = 0; i < bytes.len;) {
+        unsigned char c = (unsigned char)bytes.at[i];
+        size_t more = c < 0x80 ? 0 : c >= 0xc2 && c < 0xe0 ? 1 : (c & 0xf0) == 0xe0 ? 2 : 3;
+        if (c == 0 || (c >= 0x80 && c < 0xc2) || c > 0xf4 || more > bytes.len - i - 1)
+            return false;
+        for (size_t k = 1; k <= more; k++)
+            if (((unsigned char)bytes.at[i + k] & 0xc0) != 0x80)
+                return false;
+        if (more > 0) {
+            unsigned char second = (unsigned char)bytes.at[i + 1];
+            if ((c == 0xe0 && second < 0xa0) || (c == 0xed && second > 0x9f) ||
+                (c == 0xf0 && second < 0x90) || (c == 0xf4 && second > 0x8f))
+                return false;
+        }
+        i += more + 1;
+    }
+    return true;
+}
+
+static struct saga_text keep_bytes(struct arena *arena, struct saga_text bytes)
+{
+    size_t mark = sizeof BASE64_MARK - 1;
+    bool marked = bytes.len >= mark && memcmp(bytes.at, BASE64_MARK, mark) == 0;
+    if (bytes.at == NULL || (is_text(bytes) && !marked))
+        return bytes;
+    char *text = arena_alloc(arena, mark + (bytes.len + 2) / 3 * 4);
+    memcpy(text, BASE64_MARK, mark);
+    size_t len = mark;
+    for (size_t i = 0; i < bytes.len; i += 3) {
+        size_t left = bytes.len - i;
+        uint32_t group = (uint32_t)(unsigned char)bytes.at[i] << 16;
+        if (left > 1)
+            group |= (uint32_t)(unsigned char)bytes.at[i + 1] << 8;
+        if (left > 2)
+            group |= (unsigned char)bytes.at[i + 2];
+        text[len++] = base64_digits[group >> 18];
+        text[len++] = base64_digits[(group >> 12) & 63];
+        text[len++] = left > 1 ? base64_digits[(group >> 6) & 63] : '=';
+        text[len++] = left > 2 ? base64_digits[group & 63] : '=';
+    }
+    return (struct saga_text){text, len};
+}
+
+struct saga_text park_bytes(struct arena *arena, struct saga_text kept)
+{
+    size_t mark = sizeof BASE64_MARK - 1;
+    if (kept.len < mark || memcmp(kept.at, BASE64_MARK, mark) != 0)
+        return kept.at ? arena_copy(arena, kept) : kept;
+    char *bytes = arena_alloc(arena, kept.len);
+    size_t len = 0;
+    uint32_t group = 0;
+    unsigned digits = 0;
+    for (size_t i = mark; i < kept.len && kept.at[i] != '='; i++) {
+        const char *digit = strchr(base64_digits, kept.at[i]);
+        group = group << 6 | (uint32_t)(digit ? digit - base64_digits : 0);
+        if (++digits % 4 == 0) {
+            bytes[len++] = (char)(group >> 16 & 0xff);
+            bytes[len++] = (char)(group >> 8 & 0xff);
+            bytes[len++] = (char)(group & 0xff);
+        }
+    }
+    if (digits % 4 == 2) {
+        bytes[len++] = (char)(group >> 4 & 0xff);
+    } else if (digits % 4 == 3) {
+        bytes[len++] = (char)(group >> 10 & 0xff);
+        bytes[len++] = (char)(group >> 2 & 0xff);
+    }
+    return (struct saga_text){bytes, len};
+}
+
+/* Headers are kept as one text: name, tab, value (as bytes above), newline. */
+static struct saga_text keep_headers(struct arena *arena, const struct kafka_record *record)
+{
+    size_t size = 1;
+    for (size_t i = 0; i < record->headers_count && i < ENVELOPE_HEADERS_MAX; i++)
+        size += strlen(record->headers[i].name) + record->headers[i].value.len * 2 + 32;
+    char *text = arena_alloc(arena, size), *end = text;
+    for (size_t i = 0; i < record->headers_count && i < ENVELOPE_HEADERS_MAX; i++) {
+        struct saga_text name = saga_text(record->headers[i].name);
+        struct saga_text value = keep_bytes(arena, record->headers[i].value);
+        if (!is_text(name) || strpbrk(name.at, "\t\n") != NULL)
+            continue;
+        if (value.at != NULL && memchr(value.at, '\n', value.len) != NULL)
+            continue;
+        memcpy(end, name.at, name.len);
+        end += name.len;
+        *end++ = '\t';
+        if (value.len > 0)
+            memcpy(end, value.at, value.len);
+        end += value.len;
+        *end++ = '\n';
+    }
+    return (struct saga_text){text, (size_t)(end - text)};
+}
+
+size_t park_headers(struct arena *arena, struct saga_text kept,
+                    struct envelope_header ret_headers[ENVELOPE_HEADERS_MAX])
+{
+    size_t count = 0;
+    const char *at = kept.at, *end = kept.at + kept.len;
+    while (at < end && count < ENVELOPE_HEADERS_MAX) {
+        const char *line_end = memchr(at, '\n', (size_t)(end - at));
+        const char *tab = memchr(at, '\t', (size_t)(end - at));
+        if (line_end == NULL || tab == NULL || tab > line_end)
+            break;
+        char *name = arena_alloc(arena, (size_t)(tab - at) + 1);
+        memcpy(name, at, (size_t)(tab - at));
+        struct saga_text value = {tab + 1, (size_t)(line_end - tab - 1)};
+        ret_headers[count++] = (struct envelope_header){name, park_bytes(arena, value)};
+        at = line_end + 1;
+    }
+    return count;
+}
+
+/* ---- with the batch ---- */
+
+static bool parked(const struct batch_message *message)
+{
+    return message->in.command == NULL &&
+           (message->result == BATCH_POISON || message->result == BATCH_HELD);
+}
+
+const char *park_count(const struct batch_message *message)
+{
+    if (!parked(message))
+        return NULL;
+    const char *reason = message->result == BATCH_HELD ? "held_up" : message->reason;
+    char labels[96];
+    snprintf(labels, sizeof labels, "reason=\"%s\"", reason);
+    metric_add(metric_counter("saga_dead_letters_total", "Records parked.", labels), 1);
+    return reason;
+}
+
+static struct park_row *park_row(struct engine *engine, const struct batch_message *message)
+{
+    struct arena *arena = batch_arena(engine->batch);
+    const struct source *source = message->source;
+    struct park_row *row = arena_alloc(arena, sizeof *row);
+    bool held = message->result == BATCH_HELD;
+    row->id = source->dead_letter_id;
+    row->order_id = message->in.order_id;
+    row->state = held ? PARK_HELD : PARK_PARKED;
+    row->reason = saga_text(held ? "held_up" : message->reason);
+    if (message->reason != NULL && strcmp(message->reason, "rejected_by_database") == 0)
+        row->detail = arena_copy(arena, saga_text(engine->error));
+    if (source->record == NULL)
+        return row;
+    row->topic = source->record->topic;
+    row->record_partition = source->record->partition;
+    row->record_offset = source->record->offset;
+    row->record_time_us = source->record_time_us > 0 ? source->record_time_us : 1;
+    row->record_key = keep_bytes(arena, source->record->key);
+    row->record_headers = keep_headers(arena, source->record);
+    row->record_value = keep_bytes(arena, source->record->value);
+    row->parked_us = system_now_us();
+    return row;
+}
+
+void park_send(struct engine *engine, size_t from, size_t to)
+{
+    struct arena *arena = batch_arena(engine->batch);
+    const void **fresh = arena_alloc(arena, (to - from + 1) * sizeof *fresh);
+    const void **again = arena_alloc(arena, (to - from + 1) * sizeof *again);
+    const void **gone = arena_alloc(arena, (to - from + 1) * sizeof *gone);
+    size_t fresh_count = 0, again_count = 0, gone_count = 0;
+    for (size_t i = from; i < to; i++) {
+        const struct batch_message *message = batch_at(engine->batch, i);
+        const struct source *source = message->source;
+        if (message->in.command != NULL || (!parked(message) && source->dead_letter_id == 0))
+            continue;
+        struct park_row *row = park_row(engine, message);
+        if (!parked(message))
+            gone[gone_count++] = row;
+        else if (source->dead_letter_id != 0)
+            again[again_count++] = row;
+        else
+            fresh[fresh_count++] = row;
+    }
+    if (fresh_count > 0)
+        engine_send_rows(engine, sql_park, &park_shape, fresh, fresh_count);
+    if (again_count > 0)
+        engine_send_rows(engine, sql_park_again, &again_shape, again, again_count);
+    if (gone_count > 0)
+        engine_send_rows(engine, sql_remove_redriven, &id_shape, gone, gone_count);
+}

@@ -1,0 +1,474 @@
+/* relay.c: the transactional outbox: rows in with the batch, out to Kafka, cursor behind the proof.
+ */
+#include "runtime/engine_inside.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+
+#include "ports/system.h"
+#include "runtime/metrics.h"
+#include "saga_sql.h"
+
+#define CHUNK 2000            /* rows read at once when behind */
+#define CURSOR_IDLE_US 200000 /* the cursor is written with the next batch, or after this */
+#define COMMIT_US 1000000     /* offsets are committed to Kafka this often */
+#define FLUSH_MS 5000
+#define SLOTS 8
+
+struct outbox_row {
+    int64_t seq;
+    struct saga_uuid order_id;
+    struct saga_text type, traceparent, payload;
+    int64_t created_us;
+};
+static const struct saga_shape outbox_shape =
+    SAGA_SHAPE(struct outbox_row, SAGA_FIELD(struct outbox_row, seq, SAGA_INT64),
+               SAGA_FIELD(struct outbox_row, order_id, SAGA_UUID),
+               SAGA_FIELD(struct outbox_row, type, SAGA_STRING),
+               SAGA_FIELD(struct outbox_row, traceparent, SAGA_STRING),
+               SAGA_FIELD(struct outbox_row, payload, SAGA_STRING),
+               SAGA_FIELD(struct outbox_row, created_us, SAGA_TIME));
+
+static int64_t slot_us(void)
+{
+    return config.outbox_keep_s * 1000000 / (SLOTS - 3) + 1000000;
+}
+
+/* ---- the producer ---- */
+
+static struct lane *find_lane(struct engine *engine, int32_t number)
+{
+    for (size_t i = 0; i < engine->lanes_count; i++)
+        if (engine->lanes[i]->number == number)
+            return engine->lanes[i];
+    return NULL;
+}
+
+static void delivered(void *opaque, int32_t number, int64_t seq, enum saga_verdict verdict,
+                      const char *error)
+{
+    struct engine *engine = opaque;
+    struct lane *lane = find_lane(engine, number);
+    if (lane == NULL)
+        return;
+    if (verdict == SAGA_OK) {
+        lane_acked(lane, seq);
+    } else if (verdict == SAGA_POISON && engine->refused_count < ENGINE_REFUSED_MAX) {
+        engine->refused[engine->refused_count].lane = number;
+        engine->refused[engine->refused_count].seq = seq;
+        snprintf(engine->refused[engine->refused_count].error, 96, "%s", error);
+        engine->refused_count++;
+    } else {
+        /* I6: not acknowledged is not sent. The producer goes with all that is in flight; the
+         * rows are read again from the table. */
+        if (!engine->producer_dead)
+            log_line(LOG_WARN, NULL, "kafka: not delivered: %s", error);
+        engine->producer_dead = true;
+    }
+}
+
+static bool make_producer(struct engine *engine)
+{
+    char why[256];
+    engine->producer = kafka_producer_new(config.kafka_bootstrap, engine->service->name, delivered,
+                                          engine, why, sizeof why);
+    if (engine->producer == NULL) {
+        log_line(LOG_ERROR, NULL, "kafka: no producer: %s", why);
+        return false;
+    }
+    struct epoll_event event = {.events = EPOLLIN};
+    return epoll_ctl(engine->epoll_fd, EPOLL_CTL_ADD, kafka_producer_fd(engine->producer),
+                     &event) == 0;
+}
+
+static void drop_producer(struct engine *engine)
+{
+    uint32_t random;
+    system_random(&random, sizeof random);
+    epoll_ctl(engine->epoll_fd, EPOLL_CTL_DEL, kafka_producer_fd(engine->producer), NULL);
+    kafka_producer_free(engine->producer);
+    engine->producer = NULL;
+    engine->producer_dead = false;
+    for (size_t i = 0; i < engine->lanes_count; i++)
+        lane_failed(engine->lanes[i], system_monotonic_us(), random);
+}
+
+static enum saga_verdict send_row(struct engine *engine, struct arena *arena,
+                                  const struct lane *lane, const struct outbox_row *row)
+{
+    char id[48], source[64], key[SAGA_UUID_TEXT_SIZE];
+    int id_len =
+        snprintf(id, sizeof id, "%s-%d-%lld", engine->epoch, lane->number, (long long)row->seq);
+    int source_len = snprintf(source, sizeof source, "/%s", engine->service->name);
+    saga_uuid_format(&row->order_id, key);
+    struct envelope envelope = {.id = {id, (size_t)id_len},
+                                .source = {source, (size_t)source_len},
+                                .type = row->type,
+                                .order_id = row->order_id,
+                                .time_us = row->created_us,
+                                .traceparent = row->traceparent};
+    struct envelope_header headers[ENVELOPE_HEADERS_MAX];
+    size_t count = envelope_write(arena, &envelope, headers);
+    return kafka_producer_send(engine->producer, row->type, saga_text(key), row->payload, headers,
+                               count, lane->number, row->seq);
+}
+
+/* Hands one row over and moves the lane; false when no more can be sent now. */
+static bool hand_over(struct engine *engine, struct arena *arena, struct lane *lane,
+                      const struct outbox_row *row)
+{
+    if (engine->producer == NULL || engine->producer_dead || lane_room(lane) <= 0)
+        return false;
+    enum saga_verdict verdict = send_row(engine, arena, lane, row);
+    if (verdict == SAGA_RETRY)
+        return false;
+    if (verdict == SAGA_FATAL) {
+        engine->producer_dead = true;
+        return false;
+    }
+    lane_sent(lane, row->seq);
+    if (verdict == SAGA_POISON)
+        delivered(engine, lane->number, row->seq, SAGA_POISON, "refused by the producer");
+    return true;
+}
+
+/* ---- with the batch ---- */
+
+void relay_send_outbox(struct engine *engine, size_t from, size_t to, struct arena *arena)
+{
+    (void)from;
+    (void)to;
+    struct lane *lane = engine->lanes[0];
+    size_t count;
+    struct batch_event *events = batch_events(engine->batch, &count);
+    if (count > 0) {
+        struct outbox_row *rows = arena_alloc(arena, count * sizeof *rows);
+        const void **pointers = arena_alloc(arena, count * sizeof *pointers);
+        for (size_t i = 0; i < count; i++) {
+            events[i].seq = lane->last + 1 + (int64_t)i;
+            rows[i] = (struct outbox_row){.seq = events[i].seq,
+                                          .order_id = events[i].order_id,
+                                          .type = saga_text(events[i].event->name),
+                                          .traceparent = events[i].traceparent,
+                                          .payload = events[i].payload,
+                                          .created_us = events[i].said_us};
+            pointers[i] = &rows[i];
+        }
+        struct pg_param params[8];
+        params[0] = pg_int32(arena, (int32_t)(system_now_us() / slot_us() % SLOTS));
+        params[1] = pg_int32(arena, lane->number);
+        for (size_t i = 0; i < outbox_shape.count; i++)
+            params[2 + i] = pg_array(arena, outbox_shape.fields[i].type, pointers, count,
+                                     outbox_shape.fields[i].offset);
+        pg_send(engine->pg, sql_insert_outbox, params, 8, NULL);
+    }
+    if (lane->acked > lane->written) {
+        struct pg_param params[] = {pg_int32(arena, lane->number), pg_int(arena, lane->acked)};
+        pg_send(engine->pg, sql_write_cursor, params, 2, NULL);
+    }
+}
+
+void relay_publish(struct engine *engine)
+{
+    struct lane *lane = engine->lanes[0];
+    size_t count;
+    struct batch_event *events = batch_events(engine->batch, &count);
+    if (lane->written < lane->acked)
+        lane->written = lane->acked;
+    if (count == 0)
+        return;
+    if (lane->last < events[count - 1].seq)
+        lane_committed(lane, events[count - 1].seq);
+    for (size_t i = 0; i < count && lane->state == LANE_LIVE; i++) {
+        struct outbox_row row = {.seq = events[i].seq,
+                                 .order_id = events[i].order_id,
+                                 .type = saga_text(events[i].event->name),
+                                 .traceparent = events[i].traceparent,
+                                 .payload = events[i].payload,
+                                 .created_us = events[i].said_us};
+        if (!hand_over(engine, batch_arena(engine->batch), lane, &row))
+            lane_full(lane);
+    }
+}
+
+/* ---- between batches ---- */
+
+static void catch_up(struct engine *engine, struct lane *lane)
+{
+    if (lane->sent == lane->last) {
+        lane_caught_up(lane);
+        return;
+    }
+    int64_t room = lane_room(lane);
+    if (room <= 0)
+        return;
+    struct arena arena = {0};
+    struct pg_param params[] = {pg_int32(&arena, lane->number), pg_int(&arena, lane->sent),
+                                pg_int32(&arena, room < CHUNK ? (int32_t)room : CHUNK)};
+    struct pg_result *result = NULL;
+    if (engine_ask(engine, sql_read_outbox, params, 3, &result) == PG_OK) {
+        for (size_t i = 0; i < pg_result_count(result); i++) {
+            struct outbox_row row;
+            if (!pg_result_read(result, i, &outbox_shape, &arena, &row) ||
+                row.seq != lane->sent + 1 || !hand_over(engine, &arena, lane, &row))
+                break;
+        }
+    }
+    pg_result_free(result);
+    arena_free(&arena);
+    if (lane->sent == lane->last && !engine->producer_dead)
+        lane_caught_up(lane);
+}
+
+static void write_cursor(struct engine *engine, struct lane *lane)
+{
+    struct arena arena = {0};
+    int64_t acked = lane->acked;
+    struct pg_param params[] = {pg_int32(&arena, lane->number), pg_int(&arena, acked)};
+    if (engine_ask(engine, sql_write_cursor, params, 2, NULL) == PG_OK)
+        lane->written = acked;
+    arena_free(&arena);
+}
+
+static void park_refused(struct engine *engine)
+{
+    while (engine->refused_count > 0) {
+        struct arena arena = {0};
+        int32_t number = engine->refused[engine->refused_count - 1].lane;
+        int64_t seq = engine->refused[engine->refused_count - 1].seq;
+        struct pg_param params[] = {
+            pg_int32(&arena, number), pg_int(&arena, seq),
+            pg_text(saga_text(engine->refused[engine->refused_count - 1].error))};
+        enum pg_status status = engine_ask(engine, sql_park_refused, params, 3, NULL);
+        arena_free(&arena);
+        if (status != PG_OK)
+            return;
+        engine->refused_count--;
+        log_line(LOG_ERROR, NULL, "outbox row %d/%lld parked: refused by the broker", number,
+                 (long long)seq);
+        struct lane *lane = find_lane(engine, number);
+        if (lane != NULL)
+            lane_acked(lane, seq); /* parked: resolved, though never sent */
+    }
+}
+
+/* Reads how far a lane is and opens it; its lock is held. */
+static bool open_lane(struct engine *engine, struct lane *lane, int32_t number)
+{
+    struct arena arena = {0};
+    struct pg_param param = pg_int32(&arena, number);
+    struct pg_result *result = NULL;
+    bool ok = engine_ask(engine, sql_read_lane, &param, 1, &result) == PG_OK &&
+              pg_result_count(result) == 1;
+    if (ok)
+        lane_open(lane, number, pg_result_int(result, 0, 0, 0), pg_result_int(result, 0, 1, 0));
+    pg_result_free(result);
+    arena_free(&arena);
+    return ok;
+}
+
+static struct lane *new_lane(void)
+{
+    struct lane *lane = calloc(1, sizeof *lane);
+    if (lane == NULL)
+        abort();
+    return lane;
+}
+
+static bool ask_bool(struct engine *engine, const char *sql, int32_t number)
+{
+    struct arena arena = {0};
+    struct pg_param param = pg_int32(&arena, number);
+    struct pg_result *result = NULL;
+    bool yes =
+        engine_ask(engine, sql, &param, 1, &result) == PG_OK && pg_result_int(result, 0, 0, 0) == 1;
+    pg_result_free(result);
+    arena_free(&arena);
+    return yes;
+}
+
+/* Lanes that dead instances left behind: their lock is free, their rows are not out. */
+static void adopt_lanes(struct engine *engine)
+{
+    struct arena arena = {0};
+    struct pg_param param = pg_int32(&arena, engine->lanes[0]->number);
+    struct pg_result *result = NULL;
+    if (engine_ask(engine, sql_find_orphans, &param, 1, &result) == PG_OK) {
+        for (size_t i = 0; i < pg_result_count(result) && engine->lanes_count < ENGINE_LANES_MAX;
+             i++) {
+            int32_t number = (int32_t)pg_result_int(result, i, 0, 0);
+            if (find_lane(engine, number) != NULL || !ask_bool(engine, sql_try_lane, number))
+                continue;
+            struct lane *lane = new_lane();
+            if (!open_lane(engine, lane, number)) {
+                free(lane);
+                break;
+            }
+            engine->lanes[engine->lanes_count++] = lane;
+            log_line(LOG_INFO, NULL, "lane %d adopted: %lld rows were left behind", number,
+                     (long long)(lane->last - lane->acked));
+        }
+    }
+    pg_result_free(result);
+    arena_free(&arena);
+}
+
+/* An adopted lane that is drained goes back. */
+static void release_lanes(struct engine *engine)
+{
+    for (size_t i = 1; i < engine->lanes_count; i++) {
+        struct lane *lane = engine->lanes[i];
+        if (lane->acked < lane->last)
+            continue;
+        write_cursor(engine, lane);
+        if (lane->written < lane->acked || !ask_bool(engine, sql_release_lane, lane->number))
+            continue;
+        free(lane);
+        engine->lanes[i] = engine->lanes[--engine->lanes_count];
+        i--;
+    }
+}
+
+static void truncate_slots(struct engine *engine)
+{
+    struct arena arena = {0};
+    int64_t current = system_now_us() / slot_us() % SLOTS;
+    for (int64_t age = 2; age < SLOTS; age++) {
+        int32_t slot = (int32_t)((current + SLOTS - age) % SLOTS);
+        struct pg_param params[] = {pg_int32(&arena, slot),
+                                    pg_int32(&arena, (int32_t)config.outbox_keep_s)};
+        enum pg_status status = engine_ask(engine, sql_truncate_outbox, params, 2, NULL);
+        if (status != PG_OK && status != PG_CONFLICT)
+            break; /* a lock that is taken now is free another time */
+    }
+    arena_free(&arena);
+}
+
+static void tell(struct engine *engine)
+{
+    int64_t pending = 0;
+    for (size_t i = 0; i < engine->lanes_count; i++)
+        pending += engine->lanes[i]->last - engine->lanes[i]->acked;
+    atomic_store(&engine->pending, pending);
+    int64_t oldest_us = atomic_load(&engine->oldest_us);
+    if (pending == 0)
+        atomic_store(&engine->oldest_us, 0);
+    else if (oldest_us == 0)
+        atomic_store(&engine->oldest_us, system_now_us());
+}
+
+void relay_work(struct engine *engine)
+{
+    int64_t now_us = system_monotonic_us();
+    if (engine->producer != NULL)
+        kafka_producer_serve(engine->producer);
+    if (engine->producer_dead)
+        drop_producer(engine);
+    if (engine->producer == NULL)
+        make_producer(engine);
+    if (engine->refused_count > 0)
+        park_refused(engine);
+    for (size_t i = 0; i < engine->lanes_count; i++) {
+        struct lane *lane = engine->lanes[i];
+        lane_resume(lane, now_us);
+        if (lane->state == LANE_BEHIND)
+            catch_up(engine, lane);
+    }
+    struct lane *own = engine->lanes[0];
+    if (own->written == own->acked)
+        engine->next_cursor_us = now_us + CURSOR_IDLE_US;
+    else if (now_us >= engine->next_cursor_us)
+        write_cursor(engine, own);
+    release_lanes(engine);
+    if (now_us >= engine->next_commit_us) {
+        static unsigned ticks;
+        engine->next_commit_us = now_us + COMMIT_US;
+        if (engine->consumer != NULL)
+            kafka_consumer_commit(engine->consumer);
+        if (++ticks % 2 == 0)
+            adopt_lanes(engine);
+        if (ticks % 10 == 0)
+            truncate_slots(engine);
+    }
+    tell(engine);
+}
+
+/* When relay_work has to be called though nothing has arrived. */
+int64_t relay_next_us(const struct engine *engine)
+{
+    int64_t next_us = engine->next_commit_us;
+    for (size_t i = 0; i < engine->lanes_count; i++) {
+        const struct lane *lane = engine->lanes[i];
+        if (lane->state == LANE_BACKOFF && lane->resume_us < next_us)
+            next_us = lane->resume_us;
+        if (lane->state == LANE_BEHIND && lane_room(lane) > 0 && !engine->producer_dead)
+            next_us = 0;
+        if (lane->written < lane->acked && engine->next_cursor_us < next_us)
+            next_us = engine->next_cursor_us;
+    }
+    return next_us;
+}
+
+bool relay_idle(const struct engine *engine)
+{
+    for (size_t i = 0; i < engine->lanes_count; i++)
+        if (engine->lanes[i]->acked < engine->lanes[i]->last)
+            return false;
+    return true;
+}
+
+/* ---- beginning and end of a session ---- */
+
+static bool read_epoch(struct engine *engine)
+{
+    struct pg_result *result = NULL;
+    bool ok = engine_ask(engine, sql_read_epoch, NULL, 0, &result) == PG_OK &&
+              pg_result_count(result) == 1;
+    if (ok) {
+        struct saga_uuid id;
+        char text[SAGA_UUID_TEXT_SIZE];
+        memcpy(&id, pg_result_bytes(result, 0, 0).at, sizeof id);
+        saga_uuid_format(&id, text);
+        snprintf(engine->epoch, sizeof engine->epoch, "%.8s", text);
+    }
+    pg_result_free(result);
+    return ok;
+}
+
+bool relay_open(struct engine *engine)
+{
+    struct arena arena = {0};
+    int32_t before = engine->lanes_count > 0 ? engine->lanes[0]->number : 0;
+    struct pg_param param = pg_int32(&arena, before);
+    struct pg_result *result = NULL;
+    bool ok = read_epoch(engine) &&
+              engine_ask(engine, sql_take_lane, &param, 1, &result) == PG_OK &&
+              pg_result_count(result) == 1;
+    arena_free(&arena);
+    if (ok) {
+        /* Locks of adopted lanes died with the session. */
+        while (engine->lanes_count > 1)
+            free(engine->lanes[--engine->lanes_count]);
+        if (engine->lanes_count == 0)
+            engine->lanes[engine->lanes_count++] = new_lane();
+        ok = open_lane(engine, engine->lanes[0], (int32_t)pg_result_int(result, 0, 0, 0));
+    }
+    if (ok && (int32_t)pg_result_int(result, 0, 0, 0) != before)
+        log_line(LOG_INFO, NULL, "writes outbox lane %d", engine->lanes[0]->number);
+    pg_result_free(result);
+    return ok;
+}
+
+void relay_close(struct engine *engine)
+{
+    if (engine->producer != NULL)
+        kafka_producer_flush(engine->producer, FLUSH_MS);
+    if (engine->lanes_count > 0 && pg_connected(engine->pg) &&
+        engine->lanes[0]->written < engine->lanes[0]->acked)
+        write_cursor(engine, engine->lanes[0]);
+    kafka_producer_free(engine->producer);
+    engine->producer = NULL;
+    pg_disconnect(engine->pg);
+}

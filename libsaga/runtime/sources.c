@@ -1,0 +1,266 @@
+/* sources.c: what fills a batch: commands, Kafka records, due timers, redriven dead letters. */
+#include "runtime/engine_inside.h"
+
+#include <poll.h>
+#include <time.h>
+
+#include "core/scan.h"
+#include "ports/system.h"
+#include "saga_sql.h"
+
+static struct batch_message *add_message(struct engine *engine, struct source **ret_source)
+{
+    struct batch_message *message = batch_add(engine->batch);
+    if (message == NULL)
+        return NULL;
+    *ret_source = arena_alloc(batch_arena(engine->batch), sizeof **ret_source);
+    message->source = *ret_source;
+    return message;
+}
+
+static bool room(const struct engine *engine)
+{
+    return batch_count(engine->batch) < (size_t)config.batch_max &&
+           !arena_full(batch_arena(engine->batch));
+}
+
+void sources_answer(struct engine *engine, struct batch_message *message,
+                    enum engine_outcome outcome)
+{
+    (void)engine;
+    struct source *source = message->source;
+    struct engine_command *command = source->command;
+    if (command == NULL)
+        return;
+    source->command = NULL;
+    command->outcome = outcome;
+    command->done(command, outcome);
+}
+
+void sources_give_up(struct engine *engine, struct batch_message *message)
+{
+    struct source *source = message->source;
+    if (source->command == NULL)
+        return;
+    sources_answer(engine, message, ENGINE_BUSY); /* its memory is the door's again */
+    message->skip = true;
+    message->result = BATCH_DUPLICATE;
+}
+
+/* Commands that waited too long are told so: in the batch in hand, and in the queue. */
+void sources_expire(struct engine *engine)
+{
+    int64_t now_us = system_monotonic_us();
+    bool all = atomic_load(&engine->draining);
+    for (size_t i = 0; i < batch_count(engine->batch); i++) {
+        struct batch_message *message = batch_at(engine->batch, i);
+        struct source *source = message->source;
+        if (source->command != NULL && (all || source->command->give_up_us <= now_us))
+            sources_give_up(engine, message);
+    }
+    pthread_mutex_lock(&engine->lock);
+    struct engine_command *keep = NULL, **keep_tail = &keep, *gone = NULL, *next;
+    size_t kept = 0;
+    for (struct engine_command *command = engine->queue_head; command != NULL; command = next) {
+        next = command->next;
+        if (all || command->give_up_us <= now_us) {
+            command->next = gone;
+            gone = command;
+        } else {
+            *keep_tail = command;
+            keep_tail = &command->next;
+            kept++;
+        }
+    }
+    *keep_tail = NULL;
+    engine->queue_head = keep;
+    engine->queue_tail = kept > 0 ? keep_tail : &engine->queue_head;
+    engine->queue_count = kept;
+    pthread_mutex_unlock(&engine->lock);
+    for (; gone != NULL; gone = next) {
+        next = gone->next;
+        gone->outcome = ENGINE_BUSY;
+        gone->done(gone, ENGINE_BUSY);
+    }
+}
+
+static unsigned take_commands(struct engine *engine)
+{
+    unsigned count = 0;
+    int64_t now_us = system_monotonic_us();
+    pthread_mutex_lock(&engine->lock);
+    while (engine->queue_head != NULL && room(engine)) {
+        struct engine_command *command = engine->queue_head;
+        engine->queue_head = command->next;
+        if (engine->queue_head == NULL)
+            engine->queue_tail = &engine->queue_head;
+        engine->queue_count--;
+        if (command->give_up_us <= now_us) {
+            command->next = engine->expired;
+            engine->expired = command;
+            continue;
+        }
+        struct source *source;
+        struct batch_message *message = add_message(engine, &source);
+        source->command = command;
+        message->in.command = command->command;
+        message->in.order_id = command->order_id;
+        message->in.traceparent = command->traceparent;
+        message->in.body = command->body;
+        message->in.reply = command->reply;
+        message->in.said_us = command->said_us;
+        count++;
+    }
+    struct engine_command *expired = engine->expired, *next;
+    engine->expired = NULL;
+    pthread_mutex_unlock(&engine->lock);
+    for (; expired != NULL; expired = next) {
+        next = expired->next;
+        expired->outcome = ENGINE_BUSY;
+        expired->done(expired, ENGINE_BUSY);
+    }
+    return count;
+}
+
+static const struct saga_event *find_event(const struct engine *engine, struct saga_text topic)
+{
+    for (const struct saga_event **event = engine->hears; *event != NULL; event++)
+        if (saga_text_equal(saga_text((*event)->name), topic))
+            return *event;
+    return NULL;
+}
+
+/* Reads envelope and body; what cannot be read is poison with its reason, and has no order. */
+static void read_record(struct engine *engine, struct batch_message *message,
+                        const struct envelope_header *headers, size_t headers_count,
+                        bool headers_too_many, struct saga_text key, struct saga_text value)
+{
+    struct envelope envelope;
+    const char *reason = headers_too_many ? "too_many_headers" : NULL;
+    const struct saga_event *event = find_event(engine, message->in.topic);
+    if (reason == NULL)
+        reason = envelope_read(headers, headers_count, message->in.topic, key, &envelope);
+    if (reason == NULL && event == NULL)
+        reason = "unknown_event";
+    if (reason == NULL && value.at == NULL)
+        reason = "no_value";
+    if (reason == NULL) {
+        void *body = arena_alloc(batch_arena(engine->batch), event->shape->size);
+        if (scan_object(batch_arena(engine->batch), value, event->shape, body) != NULL)
+            reason = "unreadable_value";
+        else if (memcmp((char *)body + event->shape->fields[0].offset, &envelope.order_id,
+                        sizeof envelope.order_id) != 0)
+            reason = "order_id_is_not_subject";
+        message->in.body = body;
+    }
+    if (reason != NULL) {
+        message->skip = true;
+        message->result = BATCH_POISON;
+        message->reason = reason;
+        return;
+    }
+    message->in.event = event;
+    message->in.order_id = envelope.order_id;
+    message->in.event_id = envelope.id;
+    message->in.traceparent = envelope.traceparent;
+    message->in.said_us = envelope.time_us;
+}
+
+static unsigned take_records(struct engine *engine)
+{
+    if (engine->consumer == NULL || atomic_load(&engine->draining) || !room(engine))
+        return 0;
+    size_t max = (size_t)config.batch_max - batch_count(engine->batch);
+    struct kafka_record *records = engine->records + batch_count(engine->batch);
+    size_t count = kafka_consumer_take(engine->consumer, records, max);
+    for (size_t i = 0; i < count; i++) {
+        const struct kafka_record *record = &records[i];
+        struct source *source;
+        struct batch_message *message = add_message(engine, &source);
+        source->record = record;
+        source->record_time_us = record->timestamp_ms * 1000;
+        message->in.topic = record->topic;
+        message->in.partition = record->partition;
+        message->in.offset = record->offset;
+        read_record(engine, message, record->headers, record->headers_count,
+                    record->headers_too_many, record->key, record->value);
+    }
+    return (unsigned)count;
+}
+
+static void take_timers(struct engine *engine)
+{
+    const struct saga_timer *timer = engine->service->timer;
+    int64_t now_us = system_monotonic_us();
+    if (timer == NULL || now_us < engine->next_timer_us || !room(engine))
+        return;
+    engine->next_timer_us = now_us + ENGINE_TICK_US;
+    struct arena *arena = batch_arena(engine->batch);
+    int32_t max = (int32_t)((size_t)config.batch_max - batch_count(engine->batch));
+    struct pg_param params[] = {pg_time(arena, system_now_us()), pg_int32(arena, max)};
+    struct pg_result *result = NULL;
+    if (engine_ask(engine, timer->due, params, 2, &result) != PG_OK)
+        return;
+    if (pg_result_count(result) == (size_t)max)
+        engine->next_timer_us = 0;
+    for (size_t i = 0; i < pg_result_count(result); i++) {
+        struct source *source;
+        struct batch_message *message = add_message(engine, &source);
+        if (message == NULL)
+            break;
+        message->in.command = timer->command;
+        memcpy(&message->in.order_id, pg_result_bytes(result, i, 0).at, sizeof(struct saga_uuid));
+        message->in.said_us = system_now_us();
+    }
+    pg_result_free(result);
+}
+
+void sources_collect(struct engine *engine)
+{
+    unsigned count = take_commands(engine) + take_records(engine);
+    int64_t now_us = system_monotonic_us();
+    if (count > 0) {
+        /* A short wait for company, by the measured rate; then whatever came goes along. */
+        linger_note(&engine->linger, now_us, count);
+        int64_t linger = linger_us(&engine->linger, now_us);
+        if (linger > 0 && room(engine)) {
+            struct timespec wait = {.tv_nsec = linger * 1000};
+            ppoll(NULL, 0, &wait, NULL);
+            count = take_commands(engine) + take_records(engine);
+            linger_note(&engine->linger, system_monotonic_us(), count);
+        }
+    }
+    take_timers(engine);
+    if (now_us >= engine->next_tick_us) {
+        engine->next_tick_us = now_us + ENGINE_TICK_US;
+        park_redrives(engine);
+    }
+}
+
+/* ---- redrive ---- */
+
+void park_redrives(struct engine *engine)
+{
+    if (!room(engine))
+        return;
+    struct arena *arena = batch_arena(engine->batch);
+    struct pg_param max = pg_int32(arena, 100);
+    struct pg_result *result = NULL;
+    if (engine_ask(engine, sql_find_redrives, &max, 1, &result) != PG_OK)
+        return;
+    for (size_t i = 0; i < pg_result_count(result) && room(engine); i++) {
+        struct source *source;
+        struct batch_message *message = add_message(engine, &source);
+        source->dead_letter_id = pg_result_int(result, i, 0, 0);
+        message->redriven = true;
+        message->in.topic = arena_copy(arena, pg_result_bytes(result, i, 2));
+        message->in.partition = (int32_t)pg_result_int(result, i, 3, -1);
+        message->in.offset = pg_result_int(result, i, 4, -1);
+        struct saga_text key = park_bytes(arena, pg_result_bytes(result, i, 6));
+        struct saga_text value = park_bytes(arena, pg_result_bytes(result, i, 8));
+        struct envelope_header headers[ENVELOPE_HEADERS_MAX];
+        size_t count = park_headers(arena, pg_result_bytes(result, i, 7), headers);
+        read_record(engine, message, headers, count, false, key, value);
+    }
+    pg_result_free(result);
+}
