@@ -4,8 +4,8 @@
  *
  * There is one round. Its turn says whose it is:
  *
- *      FREE ---round_give---> GIVEN ---round_run---> ANSWERED ---round_deliver---> FREE
- *      (reader thread)        (database thread)      (reader thread)
+ *      FREE --reader_give--> GIVEN --round_run--> ANSWERED --reader_deliver--> FREE
+ *      (reader thread)       (database thread)    (reader thread)
  *
  * Reads themselves are touched by the reader thread only, so one that gives up while the database
  * hangs can be done at once: the round holds copies of the keys.

@@ -38,20 +38,24 @@ static void epoch_publish(struct reader *reader, struct saga_text identity)
     atomic_store(&reader->prefix, prefix);
 }
 
-/* Also the ping: false if the database cannot be asked. */
-static bool epoch_read(struct reader *reader)
+/* Also the ping. NULL, or why the database is of no use. */
+static const char *epoch_read(struct reader *reader)
 {
     struct pg_result *result;
+    const char *why = NULL;
 
     pg_send(reader->pg, sql_epoch, NULL, 0, &result);
-    bool ok = pg_sync(reader->pg) == PG_OK;
+    enum pg_status status = pg_sync(reader->pg);
     struct saga_text identity = pg_result_bytes(result, 0, 0);
-    if (ok && identity.at != NULL)
+    if (status != PG_OK)
+        why = pg_error(reader->pg);
+    else if (identity.at == NULL)
+        why = "it is a standby, or has no epoch";
+    else
         epoch_publish(reader, identity);
-    ok = ok && identity.at != NULL;
     pg_result_free(result);
     reader->epoch_read_us = system_monotonic_us();
-    return ok;
+    return why;
 }
 
 static void database_is(struct reader *reader, bool connected)
@@ -65,27 +69,26 @@ static void database_is(struct reader *reader, bool connected)
     atomic_store(&reader->database_ok, connected);
 }
 
-static void database_lost(struct reader *reader)
+static void database_lost(struct reader *reader, const char *why)
 {
-    const char *why = pg_error(reader->pg);
-
     if (reader->failures++ == 0)
-        log_line(LOG_WARN, NULL, "reader: database away: %s",
-                 why[0] != '\0' ? why : "it is a standby, or has no epoch");
+        log_line(LOG_WARN, NULL, "reader: database away: %s", why);
     pg_disconnect(reader->pg);
     database_is(reader, false);
 }
 
 static void database_open(struct reader *reader)
 {
-    if (pg_connect(reader->pg, CONNECT_LIMIT_MS) == PG_OK && epoch_read(reader)) {
+    const char *why = pg_connect(reader->pg, CONNECT_LIMIT_MS) == PG_OK ? epoch_read(reader)
+                                                                        : pg_error(reader->pg);
+    if (why == NULL) {
         if (reader->failures > 0)
             log_line(LOG_INFO, NULL, "reader: database is back");
         reader->failures = 0;
         database_is(reader, true);
         return;
     }
-    database_lost(reader);
+    database_lost(reader, why);
     int64_t wait_us = BACKOFF_MIN_US << (reader->failures < 5 ? reader->failures : 5);
     int64_t until_us =
         system_monotonic_us() + (wait_us < BACKOFF_MAX_US ? wait_us : BACKOFF_MAX_US);
@@ -152,15 +155,18 @@ void *reader_database_main(void *opaque)
         pthread_mutex_unlock(&reader->lock);
         if (stopping)
             return NULL;
-        if (pg_connected(reader->pg) && system_monotonic_us() >= ping_us && !epoch_read(reader))
-            database_lost(reader);
+        const char *why = NULL;
+        if (pg_connected(reader->pg) && system_monotonic_us() >= ping_us)
+            why = epoch_read(reader);
+        if (why != NULL)
+            database_lost(reader, why);
         pthread_mutex_lock(&reader->lock);
         bool given = reader->turn == GIVEN;
         pthread_mutex_unlock(&reader->lock);
         if (!given)
             continue;
         if (!round_run(reader))
-            database_lost(reader);
+            database_lost(reader, pg_error(reader->pg));
         pthread_mutex_lock(&reader->lock);
         reader->turn = ANSWERED;
         pthread_cond_signal(&reader->wake);
