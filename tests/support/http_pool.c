@@ -218,8 +218,9 @@ static void pull_in(struct http_pool *pool, struct connection *connection)
         fail(pool, connection);
     } else if (parsed == HTTP_COMPLETE) {
         char value[32];
-        if (n == 0 || (http_header(&answer, "Connection", value, sizeof value) &&
-                       strcasecmp(value, "close") == 0)) {
+        if (n == 0 || connection->sent < connection->request->bytes.len ||
+            (http_header(&answer, "Connection", value, sizeof value) &&
+             strcasecmp(value, "close") == 0)) {
             close(connection->fd);
             connection->fd = -1;
         }

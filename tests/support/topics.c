@@ -1,0 +1,235 @@
+/* topics.c: an independent reader of the topics. */
+#include "topics.h"
+
+#include <librdkafka/rdkafka.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "clock.h"
+
+#define TOPICS_BATCH 1000
+#define TOPICS_PARTITIONS_MAX 512
+
+const char *const topics_all[] = {"inventory.failed",
+                                  "inventory.released",
+                                  "inventory.reserved",
+                                  "order.cancel_requested",
+                                  "order.cancelled",
+                                  "order.completed",
+                                  "order.created",
+                                  "payment.done",
+                                  "payment.failed",
+                                  "payment.refunded",
+                                  "shipping.failed",
+                                  "order.shipped",
+                                  NULL};
+
+struct topics {
+    rd_kafka_t *kafka;
+    rd_kafka_queue_t *queue;
+    rd_kafka_topic_partition_list_t *next; /* the offset that is expected next, for each */
+    topics_each each;
+    void *opaque;
+    char *text; /* key, value and headers of one record */
+    size_t text_size;
+    rd_kafka_message_t *batch[TOPICS_BATCH];
+};
+
+const char *topics_header(const struct topics_record *record, const char *name)
+{
+    for (size_t i = record->headers_count; i-- > 0;) {
+        if (strcmp(record->headers[i].name, name) == 0)
+            return record->headers[i].value;
+    }
+    return NULL;
+}
+
+size_t topics_header_count(const struct topics_record *record, const char *name)
+{
+    size_t count = 0;
+
+    for (size_t i = 0; i < record->headers_count; i++)
+        count += strcmp(record->headers[i].name, name) == 0;
+    return count;
+}
+
+static rd_kafka_t *make_consumer(const char *bootstrap)
+{
+    static const char *const settings[][2] = {
+        {"group.id", "an-independent-reader"}, {"enable.auto.commit", "false"},
+        {"enable.auto.offset.store", "false"}, {"auto.offset.reset", "error"},
+        {"fetch.wait.max.ms", "500"},          {"fetch.error.backoff.ms", "50"},
+        {"socket.nagle.disable", "true"},      {"reconnect.backoff.max.ms", "500"},
+        {"queued.min.messages", "100000"},     {"log_level", "2"}};
+    char why[256] = "";
+    rd_kafka_conf_t *conf = rd_kafka_conf_new();
+
+    rd_kafka_conf_set(conf, "bootstrap.servers", bootstrap, why, sizeof why);
+    for (size_t i = 0; i < sizeof settings / sizeof *settings; i++) {
+        if (rd_kafka_conf_set(conf, settings[i][0], settings[i][1], why, sizeof why) != 0)
+            fprintf(stderr, "%s\n", why);
+    }
+    rd_kafka_t *kafka = rd_kafka_new(RD_KAFKA_CONSUMER, conf, why, sizeof why);
+    if (kafka == NULL) {
+        fprintf(stderr, "%s\n", why);
+        rd_kafka_conf_destroy(conf);
+    }
+    return kafka;
+}
+
+static bool add_partitions(struct topics *topics, const char *name, bool from_beginning)
+{
+    const struct rd_kafka_metadata *metadata;
+    rd_kafka_topic_t *topic = rd_kafka_topic_new(topics->kafka, name, NULL);
+    rd_kafka_resp_err_t error = rd_kafka_metadata(topics->kafka, 0, topic, &metadata, 10000);
+
+    rd_kafka_topic_destroy(topic);
+    if (error != RD_KAFKA_RESP_ERR_NO_ERROR) {
+        fprintf(stderr, "%s: %s\n", name, rd_kafka_err2str(error));
+        return false;
+    }
+    int count = metadata->topics[0].partition_cnt;
+    rd_kafka_metadata_destroy(metadata);
+    if (count == 0)
+        fprintf(stderr, "%s: there is no such topic\n", name);
+    for (int i = 0; i < count; i++) {
+        int64_t low, high;
+        error = rd_kafka_query_watermark_offsets(topics->kafka, name, i, &low, &high, 10000);
+        if (error != RD_KAFKA_RESP_ERR_NO_ERROR) {
+            fprintf(stderr, "%s %d: %s\n", name, i, rd_kafka_err2str(error));
+            return false;
+        }
+        rd_kafka_topic_partition_list_add(topics->next, name, i)->offset =
+            from_beginning ? low : high;
+    }
+    return count > 0;
+}
+
+struct topics *topics_open(const char *bootstrap, const char *const *names, bool from_beginning,
+                           topics_each each, void *opaque)
+{
+    struct topics *topics = calloc(1, sizeof *topics);
+    if (topics == NULL)
+        abort();
+    topics->each = each;
+    topics->opaque = opaque;
+    topics->next = rd_kafka_topic_partition_list_new(TOPICS_PARTITIONS_MAX);
+    topics->kafka = make_consumer(bootstrap);
+    bool good = topics->kafka != NULL;
+    for (size_t i = 0; good && names[i] != NULL; i++)
+        good = add_partitions(topics, names[i], from_beginning);
+    if (good) {
+        rd_kafka_poll_set_consumer(topics->kafka);
+        good = rd_kafka_assign(topics->kafka, topics->next) == RD_KAFKA_RESP_ERR_NO_ERROR;
+        topics->queue = rd_kafka_queue_get_consumer(topics->kafka);
+    }
+    if (good)
+        return topics;
+    topics_close(topics);
+    return NULL;
+}
+
+/* A copy with a NUL behind it, in the text of this record. */
+static const char *keep(struct topics *topics, size_t *used, const void *at, size_t len)
+{
+    char *copy = topics->text + *used;
+
+    if (at == NULL)
+        return NULL;
+    memcpy(copy, at, len);
+    copy[len] = '\0';
+    *used += len + 1;
+    return copy;
+}
+
+static void tell(struct topics *topics, const rd_kafka_message_t *message, int64_t now_us)
+{
+    rd_kafka_headers_t *headers = NULL;
+    const char *name;
+    const void *value;
+    size_t size, used = 0, need = message->key_len + message->len + 2;
+    struct topics_record record = {.topic = rd_kafka_topic_name(message->rkt),
+                                   .partition = message->partition,
+                                   .offset = message->offset,
+                                   .seen_us = now_us,
+                                   .key_len = message->key_len,
+                                   .value_len = message->len};
+
+    rd_kafka_message_headers(message, &headers);
+    for (size_t i = 0;
+         headers != NULL && rd_kafka_header_get_all(headers, i, &name, &value, &size) == 0; i++)
+        need += size + 1;
+    if (need > topics->text_size) {
+        topics->text_size = need * 2;
+        topics->text = realloc(topics->text, topics->text_size);
+        if (topics->text == NULL)
+            abort();
+    }
+    record.key = keep(topics, &used, message->key, message->key_len);
+    record.value = keep(topics, &used, message->payload, message->len);
+    for (size_t i = 0; headers != NULL && i < TOPICS_HEADERS_MAX &&
+                       rd_kafka_header_get_all(headers, i, &name, &value, &size) == 0;
+         i++) {
+        record.headers[i].name = name;
+        record.headers[i].value = keep(topics, &used, value, size);
+        record.headers_count++;
+    }
+    topics->each(topics->opaque, &record);
+}
+
+size_t topics_poll(struct topics *topics, int timeout_ms)
+{
+    size_t told = 0;
+    ssize_t count =
+        rd_kafka_consume_batch_queue(topics->queue, timeout_ms, topics->batch, TOPICS_BATCH);
+    int64_t now_us = clock_us();
+
+    for (ssize_t i = 0; i < count; i++) {
+        rd_kafka_message_t *message = topics->batch[i];
+        if (message->err == RD_KAFKA_RESP_ERR_NO_ERROR) {
+            rd_kafka_topic_partition_list_find(topics->next, rd_kafka_topic_name(message->rkt),
+                                               message->partition)
+                ->offset = message->offset + 1;
+            tell(topics, message, now_us);
+            told++;
+        }
+        rd_kafka_message_destroy(message);
+    }
+    return told;
+}
+
+bool topics_catch_up(struct topics *topics, int seconds)
+{
+    int64_t end_us = clock_us() + (int64_t)seconds * 1000000, low, high;
+
+    for (int i = 0; i < topics->next->cnt; i++) {
+        rd_kafka_topic_partition_t *next = &topics->next->elems[i];
+        while (rd_kafka_query_watermark_offsets(topics->kafka, next->topic, next->partition, &low,
+                                                &high, 5000) != RD_KAFKA_RESP_ERR_NO_ERROR) {
+            if (clock_us() > end_us)
+                return false;
+        }
+        while (next->offset < high) {
+            topics_poll(topics, 100);
+            if (clock_us() > end_us)
+                return false;
+        }
+    }
+    return true;
+}
+
+void topics_close(struct topics *topics)
+{
+    if (topics == NULL)
+        return;
+    if (topics->queue != NULL)
+        rd_kafka_queue_destroy(topics->queue);
+    if (topics->kafka != NULL) {
+        rd_kafka_consumer_close(topics->kafka);
+        rd_kafka_destroy(topics->kafka);
+    }
+    rd_kafka_topic_partition_list_destroy(topics->next);
+    free(topics->text);
+    free(topics);
+}
