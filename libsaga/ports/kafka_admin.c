@@ -1,0 +1,127 @@
+/* kafka_admin.c: topics are created on purpose, with the partitions that were asked for. */
+#include "ports/kafka.h"
+
+#include <librdkafka/rdkafka.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#define TOPICS_MAX 64
+
+static bool set(rd_kafka_conf_t *conf, const char *name, const char *value, char *errbuf,
+                size_t size)
+{
+    return rd_kafka_conf_set(conf, name, value, errbuf, size) == RD_KAFKA_CONF_OK;
+}
+
+static void quiet(const rd_kafka_t *rk, int level, const char *facility, const char *text)
+{
+    (void)rk;
+    (void)level;
+    (void)facility;
+    (void)text;
+}
+
+static rd_kafka_t *make_client(const char *bootstrap, char *errbuf, size_t size)
+{
+    rd_kafka_conf_t *conf = rd_kafka_conf_new();
+    rd_kafka_conf_set_log_cb(conf, quiet);
+    if (!set(conf, "bootstrap.servers", bootstrap, errbuf, size)) {
+        rd_kafka_conf_destroy(conf);
+        return NULL;
+    }
+    rd_kafka_t *client = rd_kafka_new(RD_KAFKA_PRODUCER, conf, errbuf, size);
+    if (client == NULL)
+        rd_kafka_conf_destroy(conf);
+    return client;
+}
+
+/* One result per topic: there already is fine. */
+static bool read_results(rd_kafka_event_t *event, char *errbuf, size_t size)
+{
+    size_t count = 0;
+    if (rd_kafka_event_error(event) != RD_KAFKA_RESP_ERR_NO_ERROR) {
+        snprintf(errbuf, size, "%s", rd_kafka_event_error_string(event));
+        return false;
+    }
+    const rd_kafka_topic_result_t **results =
+        rd_kafka_CreateTopics_result_topics(rd_kafka_event_CreateTopics_result(event), &count);
+    for (size_t i = 0; i < count; i++) {
+        rd_kafka_resp_err_t error = rd_kafka_topic_result_error(results[i]);
+        if (error == RD_KAFKA_RESP_ERR_NO_ERROR || error == RD_KAFKA_RESP_ERR_TOPIC_ALREADY_EXISTS)
+            continue;
+        const char *why = rd_kafka_topic_result_error_string(results[i]);
+        snprintf(errbuf, size, "topic %s: %s", rd_kafka_topic_result_name(results[i]),
+                 why ? why : rd_kafka_err2str(error));
+        return false;
+    }
+    return true;
+}
+
+static bool ask(rd_kafka_t *client, rd_kafka_NewTopic_t **topics, size_t count, int timeout_ms,
+                char *errbuf, size_t size)
+{
+    rd_kafka_queue_t *queue = rd_kafka_queue_new(client);
+    rd_kafka_AdminOptions_t *options =
+        rd_kafka_AdminOptions_new(client, RD_KAFKA_ADMIN_OP_CREATETOPICS);
+    rd_kafka_AdminOptions_set_request_timeout(options, timeout_ms, errbuf, size);
+    rd_kafka_AdminOptions_set_operation_timeout(options, timeout_ms, errbuf, size);
+    rd_kafka_CreateTopics(client, topics, count, options, queue);
+    rd_kafka_event_t *event = rd_kafka_queue_poll(queue, timeout_ms + 1000);
+    bool ok = event != NULL && read_results(event, errbuf, size);
+    if (event == NULL)
+        snprintf(errbuf, size, "no answer from the broker");
+    rd_kafka_event_destroy(event);
+    rd_kafka_AdminOptions_destroy(options);
+    rd_kafka_queue_destroy(queue);
+    return ok;
+}
+
+/* A topic that is there with other partitions would send an order's events to two members. */
+static bool check_partitions(rd_kafka_t *client, const char *const *topics, int partitions,
+                             int timeout_ms, char *errbuf, size_t size)
+{
+    for (; *topics != NULL; topics++) {
+        const struct rd_kafka_metadata *metadata;
+        rd_kafka_topic_t *topic = rd_kafka_topic_new(client, *topics, NULL);
+        rd_kafka_resp_err_t error = rd_kafka_metadata(client, 0, topic, &metadata, timeout_ms);
+        rd_kafka_topic_destroy(topic);
+        if (error != RD_KAFKA_RESP_ERR_NO_ERROR) {
+            snprintf(errbuf, size, "topic %s: %s", *topics, rd_kafka_err2str(error));
+            return false;
+        }
+        int there = metadata->topic_cnt == 1 ? metadata->topics[0].partition_cnt : 0;
+        rd_kafka_metadata_destroy(metadata);
+        if (there == partitions)
+            continue;
+        snprintf(errbuf, size, "topic %s has %d partitions, not %d: set SAGA_PARTITIONS=%d",
+                 *topics, there, partitions, there);
+        return false;
+    }
+    return true;
+}
+
+enum saga_verdict kafka_topics_create(const char *bootstrap, const char *const *topics,
+                                      int partitions, int replication, int timeout_ms, char *errbuf,
+                                      size_t errbuf_size)
+{
+    rd_kafka_NewTopic_t *wanted[TOPICS_MAX];
+    size_t count = 0;
+    rd_kafka_t *client = make_client(bootstrap, errbuf, errbuf_size);
+    if (client == NULL)
+        return SAGA_FATAL;
+    while (topics[count] != NULL && count < TOPICS_MAX) {
+        wanted[count] =
+            rd_kafka_NewTopic_new(topics[count], partitions, replication, errbuf, errbuf_size);
+        if (wanted[count] == NULL)
+            break;
+        count++;
+    }
+    bool all = topics[count] == NULL;
+    bool ok = all && ask(client, wanted, count, timeout_ms, errbuf, errbuf_size);
+    enum saga_verdict verdict = ok ? SAGA_OK : SAGA_RETRY;
+    if (ok && !check_partitions(client, topics, partitions, timeout_ms, errbuf, errbuf_size))
+        verdict = SAGA_FATAL;
+    rd_kafka_NewTopic_destroy_array(wanted, count);
+    rd_kafka_destroy(client);
+    return verdict;
+}
