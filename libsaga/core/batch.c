@@ -1,75 +1,9 @@
 /* batch.c: the identity map and the decisions of one batch; see batch.h. */
-#include "core/batch.h"
-
 #include <assert.h>
-#include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
 
 #include "core/barrier.h"
-#include "core/scan.h"
-#include "saga/json.h"
-
-#define EVENT_BYTES_MAX (512 * 1024)
-
-/* A row as the database has it, and as the handlers want it. */
-struct entry {
-    struct entry *next; /* of the hash chain */
-    struct saga_text key;
-    void *row;    /* NULL: there is none */
-    size_t order; /* among the table's entries: flush in the order of first touch */
-    bool asked;   /* the database was asked */
-    bool inserted, changed;
-};
-
-/* How to take back one change of the message that is being decided. */
-struct change {
-    struct entry *entry;
-    void *row;
-    bool inserted, changed;
-};
-
-struct list {
-    const void **at;
-    size_t count, size;
-};
-
-struct table {
-    const struct saga_table *def;
-    struct entry **buckets;
-    size_t buckets_count; /* a power of two */
-    struct list entries;  /* struct entry *, in the order of first touch */
-    struct list appended; /* const void *rows */
-    struct list removed;  /* const struct saga_text *keys */
-};
-
-struct saga_tx {
-    struct batch *batch;
-    struct batch_message *message;
-    const struct saga_step *step;
-    bool refused, duplicate;
-};
-
-struct batch {
-    const struct saga_service *service;
-    struct arena arena;
-    struct batch_message *messages;
-    size_t messages_count, messages_max;
-    size_t from, to;
-    struct table tables[BATCH_TABLES_MAX];
-    size_t tables_count;
-    size_t loading; /* wants for other tables are not taken now */
-    struct batch_event *events;
-    size_t events_count, events_size;
-    struct change *changes;
-    size_t changes_count, changes_size;
-    struct saga_json json;
-    struct hold {
-        struct saga_uuid order_id;
-        bool here; /* poison in this very batch: holds redriven ones too */
-    } * holds;
-    size_t holds_count, holds_size;
-};
+#include "core/batch_inside.h"
 
 static void *check(void *memory)
 {
@@ -78,7 +12,7 @@ static void *check(void *memory)
     return memory;
 }
 
-static void list_add(struct list *list, const void *item)
+void batch_list_add(struct list *list, const void *item)
 {
     if (list->count == list->size) {
         list->size = list->size ? list->size * 2 : 64;
@@ -94,7 +28,7 @@ struct batch *batch_new(const struct saga_service *service, size_t messages_max,
     batch->arena.size_max = arena_max;
     batch->messages_max = messages_max;
     batch->messages = check(calloc(messages_max, sizeof *batch->messages));
-    batch->json.max = EVENT_BYTES_MAX;
+    batch->json.max = BATCH_EVENT_BYTES_MAX;
     for (const struct saga_table *const *def = service->tables; def && *def; def++) {
         assert(batch->tables_count < BATCH_TABLES_MAX);
         struct table *table = &batch->tables[batch->tables_count++];
@@ -191,7 +125,7 @@ void batch_select(struct batch *batch, size_t from, size_t to)
 
 /* ---- the identity map ---- */
 
-static struct table *find_table(struct batch *batch, const struct saga_table *def)
+struct table *batch_table(struct batch *batch, const struct saga_table *def)
 {
     for (size_t i = 0; i < batch->tables_count; i++)
         if (batch->tables[i].def == def)
@@ -208,7 +142,7 @@ static size_t hash_key(struct saga_text key)
     return (size_t)(hash ^ (hash >> 29));
 }
 
-static struct entry *find_entry(struct table *table, struct saga_text key)
+struct entry *batch_find(struct table *table, struct saga_text key)
 {
     struct entry *entry = table->buckets[hash_key(key) & (table->buckets_count - 1)];
     while (entry != NULL && !saga_text_equal(entry->key, key))
@@ -216,39 +150,19 @@ static struct entry *find_entry(struct table *table, struct saga_text key)
     return entry;
 }
 
-static struct entry *touch_entry(struct batch *batch, struct table *table, struct saga_text key)
+struct entry *batch_touch(struct batch *batch, struct table *table, struct saga_text key)
 {
-    struct entry *entry = find_entry(table, key);
+    struct entry *entry = batch_find(table, key);
     if (entry != NULL)
         return entry;
     entry = arena_alloc(&batch->arena, sizeof *entry);
     entry->key = arena_copy(&batch->arena, key);
     entry->order = table->entries.count;
-    list_add(&table->entries, entry);
+    batch_list_add(&table->entries, entry);
     struct entry **bucket = &table->buckets[hash_key(key) & (table->buckets_count - 1)];
     entry->next = *bucket;
     *bucket = entry;
     return entry;
-}
-
-/* Writes the key into the first column of a row. */
-static void set_key(struct batch *batch, const struct table *table, void *row, struct saga_text key)
-{
-    const struct saga_field *field = &table->def->shape->fields[0];
-    char *at = (char *)row + field->offset;
-    if (field->type == SAGA_UUID) {
-        assert(key.len == sizeof(struct saga_uuid));
-        memcpy(at, key.at, key.len);
-    } else {
-        struct saga_text copy = arena_copy(&batch->arena, key);
-        memcpy(at, &copy, sizeof copy);
-    }
-}
-
-void saga_want(struct saga_tx *tx, const struct saga_table *def, struct saga_text key)
-{
-    if (def == tx->batch->tables[tx->batch->loading].def)
-        touch_entry(tx->batch, find_table(tx->batch, def), key);
 }
 
 static int compare_keys(const void *left, const void *right)
@@ -315,164 +229,10 @@ size_t batch_wanted(struct batch *batch, size_t number, const struct saga_text *
 void *batch_loaded(struct batch *batch, size_t number, struct saga_text key)
 {
     struct table *table = &batch->tables[number];
-    struct entry *entry = touch_entry(batch, table, key);
+    struct entry *entry = batch_touch(batch, table, key);
     entry->asked = true;
     entry->row = arena_alloc(&batch->arena, table->def->shape->size);
     return entry->row;
-}
-
-/* ---- what handlers call ---- */
-
-static void note_change(struct batch *batch, struct entry *entry)
-{
-    if (batch->changes_count == batch->changes_size) {
-        batch->changes_size = batch->changes_size ? batch->changes_size * 2 : 64;
-        batch->changes =
-            check(realloc(batch->changes, batch->changes_size * sizeof *batch->changes));
-    }
-    batch->changes[batch->changes_count++] =
-        (struct change){entry, entry->row, entry->inserted, entry->changed};
-}
-
-static struct entry *wanted_entry(struct saga_tx *tx, struct table *table, struct saga_text key)
-{
-    struct entry *entry = find_entry(table, key);
-    if (entry == NULL || !entry->asked)
-        return NULL;
-    (void)tx;
-    return entry;
-}
-
-const void *saga_row(struct saga_tx *tx, const struct saga_table *def, struct saga_text key)
-{
-    struct entry *entry = wanted_entry(tx, find_table(tx->batch, def), key);
-    return entry ? entry->row : NULL;
-}
-
-void *saga_edit(struct saga_tx *tx, const struct saga_table *def, struct saga_text key)
-{
-    struct table *table = find_table(tx->batch, def);
-    struct entry *entry = wanted_entry(tx, table, key);
-    if (entry == NULL || entry->row == NULL)
-        return NULL;
-    for (size_t i = 0; i < tx->batch->changes_count; i++)
-        if (tx->batch->changes[i].entry == entry)
-            return entry->row; /* this message's own copy already */
-    note_change(tx->batch, entry);
-    void *copy = arena_alloc(&tx->batch->arena, def->shape->size);
-    memcpy(copy, entry->row, def->shape->size);
-    entry->row = copy;
-    entry->changed = true;
-    return copy;
-}
-
-void *saga_insert(struct saga_tx *tx, const struct saga_table *def, struct saga_text key)
-{
-    struct table *table = find_table(tx->batch, def);
-    struct entry *entry = wanted_entry(tx, table, key);
-    assert(entry != NULL); /* the handler did not want the row */
-    if (entry->row != NULL)
-        return NULL;
-    note_change(tx->batch, entry);
-    entry->row = arena_alloc(&tx->batch->arena, def->shape->size);
-    entry->inserted = true;
-    set_key(tx->batch, table, entry->row, key);
-    return entry->row;
-}
-
-void *saga_step_row(struct saga_tx *tx)
-{
-    assert(tx->step != NULL);
-    return saga_edit(tx, tx->step->table, saga_uuid_key(&tx->message->in.order_id));
-}
-
-void saga_append(struct saga_tx *tx, const struct saga_table *def, const void *row)
-{
-    struct table *table = find_table(tx->batch, def);
-    void *copy = arena_alloc(&tx->batch->arena, def->shape->size);
-    memcpy(copy, row, def->shape->size);
-    list_add(&table->appended, copy);
-}
-
-void saga_remove(struct saga_tx *tx, const struct saga_table *def, struct saga_text key)
-{
-    struct table *table = find_table(tx->batch, def);
-    struct saga_text *copy = arena_alloc(&tx->batch->arena, sizeof *copy);
-    *copy = arena_copy(&tx->batch->arena, key);
-    list_add(&table->removed, copy);
-}
-
-void saga_emit(struct saga_tx *tx, const struct saga_event *event, const void *body)
-{
-    struct batch *batch = tx->batch;
-    saga_json_reset(&batch->json);
-    saga_json_object(&batch->json, NULL, event->shape, body);
-    if (batch->json.bad)
-        abort(); /* an event is bounded by the request that began its order */
-    if (batch->events_count == batch->events_size) {
-        batch->events_size = batch->events_size ? batch->events_size * 2 : 64;
-        batch->events = check(realloc(batch->events, batch->events_size * sizeof *batch->events));
-    }
-    batch->events[batch->events_count++] =
-        (struct batch_event){.event = event,
-                             .order_id = tx->message->in.order_id,
-                             .traceparent = tx->message->in.traceparent,
-                             .payload = arena_copy(&batch->arena, saga_json_done(&batch->json)),
-                             .said_us = tx->message->in.now_us,
-                             .cause = tx->message};
-}
-
-void saga_refuse(struct saga_tx *tx, const struct saga_event *event, const void *body)
-{
-    tx->refused = true;
-    saga_emit(tx, event, body);
-}
-
-void saga_duplicate(struct saga_tx *tx)
-{
-    tx->duplicate = true;
-}
-
-void saga_outcome(struct saga_tx *tx, const char *outcome, int64_t began_us)
-{
-    tx->message->outcome = outcome;
-    tx->message->began_us = began_us;
-}
-
-enum saga_verdict saga_poison(struct saga_tx *tx, const char *reason)
-{
-    tx->message->reason = reason;
-    return SAGA_POISON;
-}
-
-void *saga_alloc(struct saga_tx *tx, size_t size)
-{
-    return arena_alloc(&tx->batch->arena, size);
-}
-
-struct saga_text saga_copy(struct saga_tx *tx, struct saga_text text)
-{
-    return arena_copy(&tx->batch->arena, text);
-}
-
-struct saga_text saga_format(struct saga_tx *tx, const char *format, ...)
-{
-    va_list arguments, again;
-    va_start(arguments, format);
-    va_copy(again, arguments);
-    int len = vsnprintf(NULL, 0, format, arguments);
-    va_end(arguments);
-    assert(len >= 0);
-    char *text = arena_alloc(&tx->batch->arena, (size_t)len + 1);
-    vsnprintf(text, (size_t)len + 1, format, again);
-    va_end(again);
-    return (struct saga_text){text, (size_t)len};
-}
-
-bool saga_parse(struct saga_tx *tx, struct saga_text json, const struct saga_shape *shape,
-                void *ret_struct)
-{
-    return scan_object(&tx->batch->arena, json, shape, ret_struct) == NULL;
 }
 
 /* ---- decide ---- */

@@ -2,35 +2,34 @@
  * http.h: the HTTP server. The only place that knows libmicrohttpd.
  *
  * Driven by one thread of ours: its epoll descriptor and an eventfd of ours stand in one epoll set,
- * so that an answer from another thread wakes it (libmicrohttpd alone would not notice).
+ * so that what another thread has done wakes it (libmicrohttpd alone would not notice).
  */
 #ifndef PORTS_HTTP_H
 #define PORTS_HTTP_H
 
 #include "core/arena.h"
 
-#define HTTP_BODY_MAX (64 * 1024)
-#define HTTP_TARGET_MAX (8 * 1024)
-#define HTTP_HEADERS_MAX (16 * 1024)
+#define HTTP_BODY_MAX ((size_t)64 * 1024)
+#define HTTP_TARGET_MAX ((size_t)8 * 1024)
+#define HTTP_HEADERS_MAX ((size_t)16 * 1024)
 #define HTTP_FIELDS_MAX 64
 #define HTTP_CONNECTIONS_MAX 4096
-#define HTTP_IDLE_TIMEOUT_S 30
+#define HTTP_IDLE_TIMEOUT_S 60
 
 struct http_server;
 struct http_exchange; /* one request and its answer */
 
 struct http_handler {
     /* A whole request is here. It must be answered with http_answer, now or later on the same
-     * thread (it is suspended meanwhile). */
+     * thread (it is suspended meanwhile, and lives until then even if the client has gone). */
     void (*request)(void *opaque, struct http_exchange *exchange);
-    /* Refused by the port itself: 408, 413, 414, 431, 400 (not HTTP): fill the answer's body. */
+    /* Refused by the port itself, with 413, 414 or 431: answer it now. */
     void (*refused)(void *opaque, struct http_exchange *exchange, int status);
-    /* The exchange is over (answered, or the client went away): free what hangs on it. */
+    /* The exchange is over: free what hangs on it. */
     void (*over)(void *opaque, struct http_exchange *exchange);
     /* http_wake was called. */
     void (*woken)(void *opaque);
-    /* Called at least every tick_ms while the server runs; returns ms to the next call, -1: none.
-     */
+    /* Called once in every round of the loop; returns ms to the next call at most, -1: none. */
     int (*tick)(void *opaque);
     void *opaque;
 };
@@ -41,21 +40,22 @@ struct http_server *http_server_new(const char *address, uint16_t port,
                                     size_t errbuf_size);
 /* Runs the loop until http_server_stop. The calling thread is the HTTP thread. */
 void http_server_run(struct http_server *server);
-/* Any thread, async-signal-safe: wakes the loop. */
+/* Any thread: wakes the loop. */
 void http_wake(struct http_server *server);
-/* HTTP thread: no new connections; the loop ends when the last exchange is over. */
+/* Any thread: no new connections; the loop ends when nothing is under way any more. */
 void http_server_quiesce(struct http_server *server);
-/* Any thread: the loop ends now. */
+/* Any thread: the loop ends now; what is under way is cut off. */
 void http_server_stop(struct http_server *server);
-void http_server_free(struct http_server *server);
+void http_server_free(struct http_server *server); /* after the loop; NULL is fine */
 
 const char *http_method(const struct http_exchange *exchange);
-const char *http_path(const struct http_exchange *exchange); /* still percent-encoded, no query */
-const char *http_query(const struct http_exchange *exchange, const char *name, size_t nth);
-/* Calls each for every query parameter, decoded. */
-void http_queries(const struct http_exchange *exchange,
-                  void (*each)(void *opaque, const char *name, const char *value), void *opaque);
+/* Still percent-encoded, without the query. */
+struct saga_text http_path(const struct http_exchange *exchange);
+/* Decoded; NULL: none. */
+const char *http_query(const struct http_exchange *exchange, const char *name);
 const char *http_header(const struct http_exchange *exchange, const char *name); /* NULL: none */
+/* All of that name as one, joined by ", " (RFC 9110, 5.3); absent: none. In the arena. */
+struct saga_text http_header_joined(struct http_exchange *exchange, const char *name);
 /* How often the header is there (a repeated Content-Type or Idempotency-Key is an error). */
 size_t http_header_count(const struct http_exchange *exchange, const char *name);
 struct saga_text http_body(const struct http_exchange *exchange);

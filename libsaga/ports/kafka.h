@@ -45,10 +45,6 @@ void kafka_consumer_release(struct kafka_consumer *consumer);
 void kafka_consumer_store(struct kafka_consumer *consumer, const struct kafka_record *record);
 /* Asynchronous commit of what is stored, if anything new is. */
 void kafka_consumer_commit(struct kafka_consumer *consumer);
-/* Goes back to what is stored: records taken and not stored will come again. */
-void kafka_consumer_rewind(struct kafka_consumer *consumer);
-/* Stops or resumes fetching; take goes on serving rebalances (new partitions come paused too). */
-void kafka_consumer_pause(struct kafka_consumer *consumer, bool pause);
 /* Number of partitions now assigned; 0 until the first assignment. */
 size_t kafka_consumer_assigned(const struct kafka_consumer *consumer);
 /* For metrics, any thread: calls back with topic, partition and lag (-1 unknown). */

@@ -2,10 +2,12 @@
 #include "ports/kafka.h"
 
 #include <librdkafka/rdkafka.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #define TOPICS_MAX 64
+#define POLL_MS 20
 
 static bool set(rd_kafka_conf_t *conf, const char *name, const char *value, char *errbuf,
                 size_t size)
@@ -76,26 +78,50 @@ static bool ask(rd_kafka_t *client, rd_kafka_NewTopic_t **topics, size_t count, 
     return ok;
 }
 
-/* A topic that is there with other partitions would send an order's events to two members. */
+/* How many partitions with a leader the topic has now; -1 with the reason if nobody answers. */
+static int count_partitions(rd_kafka_t *client, const char *name, int timeout_ms, char *errbuf,
+                            size_t size)
+{
+    const struct rd_kafka_metadata *metadata;
+    rd_kafka_topic_t *topic = rd_kafka_topic_new(client, name, NULL);
+    rd_kafka_resp_err_t error = rd_kafka_metadata(client, 0, topic, &metadata, timeout_ms);
+    rd_kafka_topic_destroy(topic);
+    if (error != RD_KAFKA_RESP_ERR_NO_ERROR) {
+        snprintf(errbuf, size, "topic %s: %s", name, rd_kafka_err2str(error));
+        return -1;
+    }
+    int there = metadata->topic_cnt == 1 ? metadata->topics[0].partition_cnt : 0;
+    for (int i = 0; i < there; i++)
+        if (metadata->topics[0].partitions[i].leader < 0)
+            there = 0;
+    rd_kafka_metadata_destroy(metadata);
+    return there;
+}
+
+/*
+ * A topic that is there with other partitions would send an order's events to two members. A new
+ * one shows in a broker's metadata only a while after it was made, and nothing tells when: so ask
+ * again.
+ */
 static bool check_partitions(rd_kafka_t *client, const char *const *topics, int partitions,
                              int timeout_ms, char *errbuf, size_t size)
 {
-    for (; *topics != NULL; topics++) {
-        const struct rd_kafka_metadata *metadata;
-        rd_kafka_topic_t *topic = rd_kafka_topic_new(client, *topics, NULL);
-        rd_kafka_resp_err_t error = rd_kafka_metadata(client, 0, topic, &metadata, timeout_ms);
-        rd_kafka_topic_destroy(topic);
-        if (error != RD_KAFKA_RESP_ERR_NO_ERROR) {
-            snprintf(errbuf, size, "topic %s: %s", *topics, rd_kafka_err2str(error));
+    int waited_ms = 0;
+    while (*topics != NULL) {
+        int there = count_partitions(client, *topics, timeout_ms, errbuf, size);
+        if (there == partitions) {
+            topics++;
+        } else if (there == 0 && waited_ms < timeout_ms) {
+            poll(NULL, 0, POLL_MS);
+            waited_ms += POLL_MS;
+        } else {
+            if (there == 0)
+                snprintf(errbuf, size, "topic %s does not appear", *topics);
+            else if (there > 0)
+                snprintf(errbuf, size, "topic %s has %d partitions, not %d: set SAGA_PARTITIONS=%d",
+                         *topics, there, partitions, there);
             return false;
         }
-        int there = metadata->topic_cnt == 1 ? metadata->topics[0].partition_cnt : 0;
-        rd_kafka_metadata_destroy(metadata);
-        if (there == partitions)
-            continue;
-        snprintf(errbuf, size, "topic %s has %d partitions, not %d: set SAGA_PARTITIONS=%d",
-                 *topics, there, partitions, there);
-        return false;
     }
     return true;
 }

@@ -35,6 +35,7 @@ static const char *const settings[][2] = {
     {"socket.nagle.disable", "true"},
     {"reconnect.backoff.ms", "50"},
     {"reconnect.backoff.max.ms", "1000"},
+    {"statistics.interval.ms", "1000"}, /* the only way to hear that a broker is up again */
     {"allow.auto.create.topics", "false"},
     {"partitioner", "murmur2"}, /* Java's: every client maps a key to the same partition */
     {NULL, NULL},
@@ -53,7 +54,7 @@ static rd_kafka_t *make_client(const char *bootstrap, const char *client_id, cha
 {
     rd_kafka_conf_t *conf = rd_kafka_conf_new();
     rd_kafka_conf_set_log_cb(conf, quiet);
-    rd_kafka_conf_set_events(conf, RD_KAFKA_EVENT_DR | RD_KAFKA_EVENT_ERROR);
+    rd_kafka_conf_set_events(conf, RD_KAFKA_EVENT_DR | RD_KAFKA_EVENT_ERROR | RD_KAFKA_EVENT_STATS);
     bool ok = rd_kafka_conf_set(conf, "bootstrap.servers", bootstrap, errbuf, size) == 0 &&
               rd_kafka_conf_set(conf, "client.id", client_id, errbuf, size) == 0;
     for (size_t i = 0; ok && settings[i][0] != NULL; i++)
@@ -201,6 +202,12 @@ static void report(struct kafka_producer *producer, rd_kafka_event_t *event)
     }
 }
 
+static void note_statistics(struct kafka_producer *producer, const char *json)
+{
+    if (strstr(json, "\"state\":\"UP\"") != NULL)
+        atomic_store(&producer->connected, true);
+}
+
 void kafka_producer_serve(struct kafka_producer *producer)
 {
     uint64_t count;
@@ -210,6 +217,8 @@ void kafka_producer_serve(struct kafka_producer *producer)
     while ((event = rd_kafka_queue_poll(producer->queue, 0)) != NULL) {
         if (rd_kafka_event_type(event) == RD_KAFKA_EVENT_DR)
             report(producer, event);
+        else if (rd_kafka_event_type(event) == RD_KAFKA_EVENT_STATS)
+            note_statistics(producer, rd_kafka_event_stats(event));
         else if (rd_kafka_event_error(event) == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN)
             atomic_store(&producer->connected, false);
         rd_kafka_event_destroy(event);

@@ -15,9 +15,12 @@
     (35 * 1000000LL) /* longer than statement_timeout: the server speaks first */
 #define PG_STATEMENTS_MAX 256
 #define PG_SLOTS 512 /* a power of two, twice PG_STATEMENTS_MAX */
+/* Every statement goes by key. A plan that was made while a table was small would read all of it
+ * when it is large, until the next ANALYZE: so the planner may not. */
 #define PG_SESSION                                                                                 \
     "-c statement_timeout=30000 -c idle_in_transaction_session_timeout=60000 "                     \
-    "-c client_connection_check_interval=5000"
+    "-c client_connection_check_interval=5000 -c plan_cache_mode=force_generic_plan "              \
+    "-c enable_seqscan=off -c enable_hashjoin=off -c enable_mergejoin=off"
 
 struct pg_statement {
     const char *sql; /* NULL: a free slot */

@@ -140,6 +140,15 @@ static void put_series(struct saga_json *text, const struct metric *metric)
         labelled ? "}" : "", atomic_load_explicit(&metric->value, memory_order_relaxed));
 }
 
+void metrics_zero(const char *name)
+{
+    pthread_mutex_lock(&lock);
+    for (size_t i = 0; i < series_count; i++)
+        if (strcmp(series[i].name, name) == 0)
+            metric_set(&series[i], 0);
+    pthread_mutex_unlock(&lock);
+}
+
 void metrics_write(struct saga_json *text)
 {
     static const char *const kinds[] = {"counter", "gauge", "histogram"};

@@ -22,6 +22,8 @@ struct metric *metric_histogram(const char *name, const char *help, const char *
 void metric_add(struct metric *metric, double value);
 void metric_set(struct metric *metric, double value);
 void metric_observe(struct metric *metric, double value);
+/* Every series of this name to 0: of gauges whose labels come and go. */
+void metrics_zero(const char *name);
 /* All series of one name stand together with their HELP and TYPE. Appends to json as plain text. */
 void metrics_write(struct saga_json *text);
 

@@ -2,17 +2,19 @@
 #include "runtime/engine_inside.h"
 
 #include <poll.h>
+#include <stdlib.h>
 #include <time.h>
 
 #include "core/scan.h"
 #include "ports/system.h"
 #include "saga_sql.h"
 
+/* Only while there is room. */
 static struct batch_message *add_message(struct engine *engine, struct source **ret_source)
 {
     struct batch_message *message = batch_add(engine->batch);
     if (message == NULL)
-        return NULL;
+        abort();
     *ret_source = arena_alloc(batch_arena(engine->batch), sizeof **ret_source);
     message->source = *ret_source;
     return message;
@@ -203,11 +205,9 @@ static void take_timers(struct engine *engine)
         return;
     if (pg_result_count(result) == (size_t)max)
         engine->next_timer_us = 0;
-    for (size_t i = 0; i < pg_result_count(result); i++) {
+    for (size_t i = 0; i < pg_result_count(result); i++) { /* at most max: what there is room for */
         struct source *source;
         struct batch_message *message = add_message(engine, &source);
-        if (message == NULL)
-            break;
         message->in.command = timer->command;
         memcpy(&message->in.order_id, pg_result_bytes(result, i, 0).at, sizeof(struct saga_uuid));
         message->in.said_us = system_now_us();

@@ -19,11 +19,19 @@ struct saga_route {
     bool json; /* takes a body, which must be application/json (else 415) */
 };
 
+/* An error that the API answers with: its page stands at /problems/CODE. */
+struct saga_problem {
+    const char *code;  /* snake_case */
+    const char *title; /* the same whatever the occasion */
+    const char *help;  /* what it means and what to do, for the page */
+};
+
 typedef void (*saga_then)(struct saga_request *request);
 
 /* ---- what was asked ---- */
 struct saga_text saga_request_path(struct saga_request *request, const char *name);
-/* Absent if there is none; header names match in any case. */
+/* Absent if there is none; names match in any case. A header that is there several times reads as
+ * one, joined by ", ". */
 struct saga_text saga_request_header(struct saga_request *request, const char *name);
 struct saga_text saga_request_parameter(struct saga_request *request, const char *name);
 /* The caller's traceparent if valid, else one made here. Never absent. */
@@ -80,12 +88,13 @@ const void *saga_request_row(struct saga_request *request);
 
 /*
  * then is called once when an outcome of the order (saga_outcome) was committed by this process,
- * or after at most half a second (another process may have committed it): look and wait again.
+ * after left_ms, or after half a second (another process may have committed it): look again.
  */
 void saga_request_wait(struct saga_request *request, const struct saga_uuid *order_id,
-                       saga_then then);
-/* Milliseconds since the request was received. */
-int64_t saga_request_age_ms(struct saga_request *request);
+                       int64_t left_ms, saga_then then);
+/* How much is left of so many seconds since the request was received: 0 when they are over, or the
+ * process is on its way out. */
+int64_t saga_request_left_ms(struct saga_request *request, int64_t seconds);
 
 /*
  * Idempotency: the memory that may forget. recall looks in Redis before then is called: absent

@@ -108,6 +108,7 @@ struct saga_gauge {
 };
 
 struct saga_route; /* http.h */
+struct saga_problem;
 
 struct saga_service {
     const char *name;  /* "payment-svc": consumer group, database user, ce_source "/payment-svc" */
@@ -123,7 +124,8 @@ struct saga_service {
     saga_events says; /* every event that it may say: it owns these topics */
     const struct saga_timer *timer;
     const struct saga_gauge *gauge;
-    const struct saga_route *routes; /* ends with a NULL method */
+    const struct saga_route *routes;     /* ends with a NULL method */
+    const struct saga_problem *problems; /* that its routes answer with; ends with a NULL code */
 };
 
 /*

@@ -78,6 +78,8 @@ void *saga_alloc(struct saga_tx *tx, size_t size);
 struct saga_text saga_copy(struct saga_tx *tx, struct saga_text text);
 struct saga_text saga_format(struct saga_tx *tx, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
+/* A struct of the shape as a JSON object, for a row to hold. */
+struct saga_text saga_write(struct saga_tx *tx, const struct saga_shape *shape, const void *body);
 /* Reads a JSON object that a row holds into a struct of the shape; false if it does not fit. */
 bool saga_parse(struct saga_tx *tx, struct saga_text json, const struct saga_shape *shape,
                 void *ret_struct);

@@ -1,0 +1,1 @@
+SELECT sku, on_hand, held FROM stock WHERE sku = ANY ($1::text[]);

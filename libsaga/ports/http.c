@@ -1,0 +1,459 @@
+/* http.c: libmicrohttpd, driven by our own thread through its epoll descriptor; see http.h. */
+#include "ports/http.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <microhttpd.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+/* Head and answer's head stand in it: above our own limits, so that those who pass them a little
+ * get our answer and not the library's. */
+#define CONNECTION_MEMORY ((size_t)48 * 1024)
+#define SWALLOW_MAX                                                                                \
+    ((size_t)1024 * 1024) /* of a chunked body that is too large: then it is cut                   \
+                           */
+#define LISTEN_BACKLOG 1024
+#define ROUND_MS_MAX 1000
+
+struct http_exchange {
+    struct http_server *server;
+    struct MHD_Connection *connection;
+    struct http_exchange *next, **back; /* of the server's list of exchanges under way */
+    struct arena arena;
+    const char *method, *target;
+    char *body;
+    size_t body_len, body_size, swallowed;
+    bool begun, given, answered, suspended;
+    struct MHD_Response *response;
+    unsigned status;
+    struct header {
+        struct header *next;
+        const char *name, *value;
+    } * headers;
+    void *state;
+};
+
+struct http_server {
+    struct MHD_Daemon *daemon;
+    struct http_handler handler;
+    int listen_fd, wake_fd, epoll_fd;
+    struct http_exchange *live, *spare;
+    atomic_bool stop, quiesce;
+    bool quiet;
+};
+
+/* ---- exchanges ---- */
+
+static struct http_exchange *exchange_new(struct http_server *server)
+{
+    struct http_exchange *exchange = server->spare;
+    if (exchange != NULL)
+        server->spare = exchange->next;
+    else if ((exchange = calloc(1, sizeof *exchange)) == NULL)
+        abort();
+    struct arena arena = exchange->arena;
+    *exchange = (struct http_exchange){.server = server, .arena = arena};
+    exchange->arena.size_max = 1024 * 1024;
+    exchange->next = server->live;
+    exchange->back = &server->live;
+    if (server->live != NULL)
+        server->live->back = &exchange->next;
+    server->live = exchange;
+    return exchange;
+}
+
+static void exchange_end(struct http_exchange *exchange)
+{
+    struct http_server *server = exchange->server;
+    if (exchange->given)
+        server->handler.over(server->handler.opaque, exchange);
+    if (exchange->response != NULL)
+        MHD_destroy_response(exchange->response);
+    *exchange->back = exchange->next;
+    if (exchange->next != NULL)
+        exchange->next->back = exchange->back;
+    arena_reset(&exchange->arena);
+    exchange->next = server->spare;
+    server->spare = exchange;
+}
+
+static const char *copy_string(struct arena *arena, const char *string)
+{
+    size_t size = strlen(string) + 1;
+    return memcpy(arena_alloc(arena, size), string, size);
+}
+
+/* ---- libmicrohttpd calls ---- */
+
+/* The first that is heard of a request: its target as it was sent. */
+static void *on_target(void *opaque, const char *target, struct MHD_Connection *connection)
+{
+    struct http_exchange *exchange = exchange_new(opaque);
+    exchange->connection = connection;
+    exchange->target = copy_string(&exchange->arena, target);
+    return exchange;
+}
+
+static void on_completed(void *opaque, struct MHD_Connection *connection, void **context,
+                         enum MHD_RequestTerminationCode code)
+{
+    (void)opaque;
+    (void)connection;
+    (void)code;
+    if (*context != NULL)
+        exchange_end(*context);
+    *context = NULL;
+}
+
+struct head_size {
+    size_t bytes, fields;
+};
+
+static enum MHD_Result measure_field(void *opaque, enum MHD_ValueKind kind, const char *name,
+                                     const char *value)
+{
+    (void)kind;
+    struct head_size *size = opaque;
+    size->bytes += strlen(name) + (value ? strlen(value) : 0) + 4;
+    size->fields++;
+    return MHD_YES;
+}
+
+/* The status to refuse it with, before its body is read; 0: none. */
+static int refusal(struct http_exchange *exchange)
+{
+    struct head_size size = {0};
+    MHD_get_connection_values(exchange->connection, MHD_HEADER_KIND, measure_field, &size);
+    if (strlen(exchange->target) > HTTP_TARGET_MAX)
+        return 414;
+    if (size.bytes > HTTP_HEADERS_MAX || size.fields > HTTP_FIELDS_MAX)
+        return 431;
+    const char *length = http_header(exchange, "Content-Length");
+    if (length != NULL && strtoull(length, NULL, 10) > HTTP_BODY_MAX)
+        return 413;
+    return 0;
+}
+
+static enum MHD_Result queue_answer(struct http_exchange *exchange)
+{
+    return MHD_queue_response(exchange->connection, exchange->status, exchange->response);
+}
+
+static enum MHD_Result refuse(struct http_exchange *exchange, int status)
+{
+    struct http_server *server = exchange->server;
+    exchange->given = true;
+    server->handler.refused(server->handler.opaque, exchange, status);
+    return queue_answer(exchange);
+}
+
+static enum MHD_Result take_body(struct http_exchange *exchange, const char *data, size_t *size)
+{
+    size_t len = *size;
+    *size = 0;
+    if (exchange->body == NULL) {
+        const char *length = http_header(exchange, "Content-Length");
+        exchange->body_size = length ? strtoull(length, NULL, 10) : HTTP_BODY_MAX;
+        exchange->body = arena_alloc(&exchange->arena, exchange->body_size);
+    }
+    if (exchange->body_len + len <= exchange->body_size && exchange->swallowed == 0) {
+        memcpy(exchange->body + exchange->body_len, data, len);
+        exchange->body_len += len;
+        return MHD_YES;
+    }
+    /* Too large, and chunked: an answer is possible only at its end, so read on to there. */
+    exchange->swallowed += len;
+    return exchange->swallowed <= SWALLOW_MAX ? MHD_YES : MHD_NO;
+}
+
+static enum MHD_Result on_request(void *opaque, struct MHD_Connection *connection, const char *url,
+                                  const char *method, const char *version, const char *upload,
+                                  size_t *upload_size, void **context)
+{
+    (void)url;
+    (void)version;
+    (void)connection;
+    struct http_server *server = opaque;
+    struct http_exchange *exchange = *context;
+    if (exchange->answered) /* resumed */
+        return queue_answer(exchange);
+    if (!exchange->begun) {
+        exchange->begun = true;
+        exchange->method = copy_string(&exchange->arena, method);
+        int status = refusal(exchange);
+        return status == 0 ? MHD_YES : refuse(exchange, status);
+    }
+    if (*upload_size > 0)
+        return take_body(exchange, upload, upload_size);
+    if (exchange->swallowed > 0)
+        return refuse(exchange, 413);
+    exchange->given = true;
+    server->handler.request(server->handler.opaque, exchange);
+    if (exchange->answered)
+        return queue_answer(exchange);
+    exchange->suspended = true;
+    MHD_suspend_connection(exchange->connection);
+    return MHD_YES;
+}
+
+/* ---- the server ---- */
+
+static int listen_on(const char *address, uint16_t port, char *errbuf, size_t size)
+{
+    struct sockaddr_in in = {.sin_family = AF_INET, .sin_port = htons(port)};
+    if (inet_pton(AF_INET, address, &in.sin_addr) != 1) {
+        snprintf(errbuf, size, "%s is no IPv4 address", address);
+        return -1;
+    }
+    int yes = 1, fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd >= 0 && setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes) == 0 &&
+        bind(fd, (const struct sockaddr *)&in, sizeof in) == 0 && listen(fd, LISTEN_BACKLOG) == 0)
+        return fd;
+    snprintf(errbuf, size, "cannot listen on %s:%u: %s", address, port, strerror(errno));
+    if (fd >= 0)
+        close(fd);
+    return -1;
+}
+
+static struct MHD_Daemon *start_daemon(struct http_server *server)
+{
+    return MHD_start_daemon(
+        MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME, 0, NULL, NULL, on_request, server,
+        MHD_OPTION_LISTEN_SOCKET, server->listen_fd, MHD_OPTION_URI_LOG_CALLBACK, on_target, server,
+        MHD_OPTION_NOTIFY_COMPLETED, on_completed, server, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
+        CONNECTION_MEMORY, MHD_OPTION_CONNECTION_LIMIT, (unsigned)HTTP_CONNECTIONS_MAX,
+        MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)HTTP_IDLE_TIMEOUT_S, MHD_OPTION_STRICT_FOR_CLIENT,
+        1, MHD_OPTION_SIGPIPE_HANDLED_BY_APP, 1, MHD_OPTION_END);
+}
+
+static bool watch(struct http_server *server, int fd)
+{
+    struct epoll_event event = {.events = EPOLLIN, .data.fd = fd};
+    return epoll_ctl(server->epoll_fd, EPOLL_CTL_ADD, fd, &event) == 0;
+}
+
+struct http_server *http_server_new(const char *address, uint16_t port,
+                                    const struct http_handler *handler, char *errbuf,
+                                    size_t errbuf_size)
+{
+    struct http_server *server = calloc(1, sizeof *server);
+    if (server == NULL)
+        abort();
+    server->handler = *handler;
+    server->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    server->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+    server->listen_fd = listen_on(address, port, errbuf, errbuf_size);
+    if (server->listen_fd < 0) {
+        http_server_free(server);
+        return NULL;
+    }
+    server->daemon = start_daemon(server);
+    const union MHD_DaemonInfo *info =
+        server->daemon ? MHD_get_daemon_info(server->daemon, MHD_DAEMON_INFO_EPOLL_FD) : NULL;
+    if (info == NULL || !watch(server, info->epoll_fd) || !watch(server, server->wake_fd)) {
+        snprintf(errbuf, errbuf_size, "the HTTP server cannot start: %s", strerror(errno));
+        http_server_free(server);
+        return NULL;
+    }
+    return server;
+}
+
+static int wait_ms(struct http_server *server)
+{
+    int tick = server->handler.tick(server->handler.opaque);
+    int wait = tick >= 0 && tick < ROUND_MS_MAX ? tick : ROUND_MS_MAX;
+    MHD_UNSIGNED_LONG_LONG library_ms;
+    if (MHD_get_timeout(server->daemon, &library_ms) == MHD_YES && library_ms < (unsigned)wait)
+        wait = (int)library_ms;
+    return wait;
+}
+
+void http_server_run(struct http_server *server)
+{
+    while (!atomic_load(&server->stop)) {
+        MHD_run(server->daemon);
+        if (atomic_load(&server->quiesce)) {
+            if (!server->quiet)
+                close(MHD_quiesce_daemon(server->daemon));
+            server->quiet = true;
+            if (server->live == NULL)
+                break;
+        }
+        struct epoll_event events[2];
+        epoll_wait(server->epoll_fd, events, 2, wait_ms(server));
+        uint64_t count;
+        if (read(server->wake_fd, &count, sizeof count) == sizeof count)
+            server->handler.woken(server->handler.opaque);
+    }
+}
+
+void http_wake(struct http_server *server)
+{
+    uint64_t one = 1;
+    if (write(server->wake_fd, &one, sizeof one) < 0 && errno != EAGAIN)
+        abort();
+}
+
+void http_server_quiesce(struct http_server *server)
+{
+    atomic_store(&server->quiesce, true);
+    http_wake(server);
+}
+
+void http_server_stop(struct http_server *server)
+{
+    atomic_store(&server->stop, true);
+    http_wake(server);
+}
+
+void http_server_free(struct http_server *server)
+{
+    if (server == NULL)
+        return;
+    if (server->daemon != NULL) {
+        for (struct http_exchange *exchange = server->live; exchange; exchange = exchange->next)
+            if (exchange->given && !exchange->answered)
+                http_answer(exchange, 503, NULL, (struct saga_text){0});
+        if (!server->quiet)
+            close(MHD_quiesce_daemon(server->daemon));
+        MHD_run(server->daemon); /* takes the resumed ones up: none may be left suspended */
+        MHD_stop_daemon(server->daemon);
+    }
+    for (struct http_exchange *exchange = server->spare, *next; exchange; exchange = next) {
+        next = exchange->next;
+        arena_free(&exchange->arena);
+        free(exchange);
+    }
+    close(server->wake_fd);
+    close(server->epoll_fd);
+    free(server);
+}
+
+/* ---- what a handler asks ---- */
+
+const char *http_method(const struct http_exchange *exchange)
+{
+    return exchange->method;
+}
+
+struct saga_text http_path(const struct http_exchange *exchange)
+{
+    return (struct saga_text){exchange->target, strcspn(exchange->target, "?")};
+}
+
+const char *http_query(const struct http_exchange *exchange, const char *name)
+{
+    return MHD_lookup_connection_value(exchange->connection, MHD_GET_ARGUMENT_KIND, name);
+}
+
+const char *http_header(const struct http_exchange *exchange, const char *name)
+{
+    return MHD_lookup_connection_value(exchange->connection, MHD_HEADER_KIND, name);
+}
+
+struct header_count {
+    const char *name;
+    size_t count;
+};
+
+static enum MHD_Result count_header(void *opaque, enum MHD_ValueKind kind, const char *name,
+                                    const char *value)
+{
+    (void)kind;
+    (void)value;
+    struct header_count *header = opaque;
+    if (strcasecmp(name, header->name) == 0)
+        header->count++;
+    return MHD_YES;
+}
+
+size_t http_header_count(const struct http_exchange *exchange, const char *name)
+{
+    struct header_count header = {.name = name};
+    MHD_get_connection_values(exchange->connection, MHD_HEADER_KIND, count_header, &header);
+    return header.count;
+}
+
+struct joined {
+    const char *name;
+    char *to;
+    size_t len;
+};
+
+static enum MHD_Result join_header(void *opaque, enum MHD_ValueKind kind, const char *name,
+                                   const char *value)
+{
+    (void)kind;
+    struct joined *joined = opaque;
+    if (strcasecmp(name, joined->name) != 0)
+        return MHD_YES;
+    joined->len += (size_t)sprintf(joined->to + joined->len, "%s%s", joined->len ? ", " : "",
+                                   value ? value : "");
+    return MHD_YES;
+}
+
+struct saga_text http_header_joined(struct http_exchange *exchange, const char *name)
+{
+    size_t count = http_header_count(exchange, name);
+    if (count <= 1)
+        return saga_text(http_header(exchange, name));
+    struct joined joined = {.name = name};
+    joined.to = arena_alloc(&exchange->arena, 2 * HTTP_HEADERS_MAX);
+    MHD_get_connection_values(exchange->connection, MHD_HEADER_KIND, join_header, &joined);
+    return (struct saga_text){joined.to, joined.len};
+}
+
+struct saga_text http_body(const struct http_exchange *exchange)
+{
+    return (struct saga_text){exchange->body, exchange->body_len};
+}
+
+struct arena *http_arena(struct http_exchange *exchange)
+{
+    return &exchange->arena;
+}
+
+void *http_state(const struct http_exchange *exchange)
+{
+    return exchange->state;
+}
+
+void http_set_state(struct http_exchange *exchange, void *state)
+{
+    exchange->state = state;
+}
+
+void http_answer_header(struct http_exchange *exchange, const char *name, const char *value)
+{
+    struct header *header = arena_alloc(&exchange->arena, sizeof *header);
+    header->name = name;
+    header->value = copy_string(&exchange->arena, value);
+    header->next = exchange->headers;
+    exchange->headers = header;
+}
+
+void http_answer(struct http_exchange *exchange, int status, const char *content_type,
+                 struct saga_text body)
+{
+    if (exchange->answered)
+        abort();
+    exchange->answered = true;
+    exchange->status = (unsigned)status;
+    exchange->response = MHD_create_response_from_buffer(
+        body.len, (void *)(uintptr_t)(body.at ? body.at : ""), MHD_RESPMEM_MUST_COPY);
+    if (exchange->response == NULL)
+        abort();
+    if (content_type != NULL)
+        MHD_add_response_header(exchange->response, "Content-Type", content_type);
+    for (const struct header *header = exchange->headers; header; header = header->next)
+        MHD_add_response_header(exchange->response, header->name, header->value);
+    if (atomic_load(&exchange->server->quiesce))
+        MHD_add_response_header(exchange->response, "Connection", "close");
+    if (exchange->suspended)
+        MHD_resume_connection(exchange->connection);
+}

@@ -1,0 +1,1 @@
+DELETE FROM timer WHERE order_id = ANY ($1::uuid[]);
