@@ -48,8 +48,8 @@ static const char *const settings[][2] = {
     {"enable.auto.offset.store", "false"},
     {"allow.auto.create.topics", "false"},
     {"partition.assignment.strategy", "range"}, /* partition n of every topic on one member */
-    {"session.timeout.ms", "10000"},
-    {"heartbeat.interval.ms", "2000"},
+    {"session.timeout.ms", "6000"},
+    {"heartbeat.interval.ms", "1500"},
     {"max.poll.interval.ms", "300000"},
     {"fetch.min.bytes", "1"},
     {"fetch.wait.max.ms", "500"},

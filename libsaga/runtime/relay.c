@@ -455,6 +455,8 @@ bool relay_open(struct engine *engine)
             engine->lanes[engine->lanes_count++] = new_lane();
         ok = open_lane(engine, engine->lanes[0], (int32_t)pg_result_int(result, 0, 0, 0));
     }
+    if (!ok && pg_connected(engine->pg) && pg_error(engine->pg)[0] == '\0')
+        log_line(LOG_WARN, NULL, "no outbox lane is free");
     if (ok && (int32_t)pg_result_int(result, 0, 0, 0) != before)
         log_line(LOG_INFO, NULL, "writes outbox lane %d", engine->lanes[0]->number);
     pg_result_free(result);

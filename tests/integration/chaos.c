@@ -1,0 +1,161 @@
+/*
+ * chaos.c: every process killed under load, and what is left must balance: no order lost, doubled
+ * or unfinished.
+ *
+ * Runs on the stack that SAGA_STATE_DIR names; `tests/run integration` makes it.
+ */
+#include <criterion/criterion.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/wait.h>
+
+#include "support/balance.h"
+#include "support/clock.h"
+#include "support/db.h"
+#include "support/stack.h"
+#include "support/traffic.h"
+
+#define RATE 300
+#define ANSWERS_S 60
+#define SETTLE_S 90
+
+static int64_t strangers; /* orders that came without a key, before the test */
+
+static int64_t orders_without_key(void)
+{
+    return db_int(DB_ORDER,
+                  "SELECT count(*) FROM orders o WHERE NOT EXISTS"
+                  " (SELECT FROM idempotency i WHERE i.order_id = o.order_id)",
+                  NULL);
+}
+
+static void attach(void)
+{
+    cr_assert(stack_attach());
+    strangers = orders_without_key();
+}
+
+/* Waits for progress, not for time. */
+static void wait_accepted(const struct traffic *traffic, size_t more)
+{
+    size_t enough = traffic_accepted(traffic) + more;
+    cr_assert(CLOCK_UNTIL(ANSWERS_S, traffic_accepted(traffic) >= enough),
+              "only %zu of %zu orders were accepted", traffic_accepted(traffic), enough);
+}
+
+/* One order a key: every key has its order, and no order is there that no key asked for. */
+static void check_keys(const struct traffic *traffic)
+{
+    char pattern[64];
+    snprintf(pattern, sizeof pattern, "%% %s-%%", traffic_keys(traffic));
+    int64_t kept = db_int(DB_ORDER, "SELECT count(*) FROM idempotency WHERE key LIKE $1", pattern);
+    int64_t placed = db_int(DB_ORDER,
+                            "SELECT count(*) FROM orders o JOIN idempotency i USING (order_id)"
+                            " WHERE i.key LIKE $1",
+                            pattern);
+    cr_assert_eq(kept, (int64_t)traffic_sent(traffic));
+    cr_assert_eq(placed, kept);
+    cr_assert_eq(orders_without_key(), strangers, "orders are there that nobody asked for");
+}
+
+static void end_and_check(struct traffic *traffic)
+{
+    bool all = traffic_end(traffic, ANSWERS_S);
+    cr_assert_null(traffic_complaint(traffic), "%s", traffic_complaint(traffic));
+    cr_assert(all, "%zu of %zu orders have their answer", traffic_accepted(traffic),
+              traffic_sent(traffic));
+    cr_assert(balance_settle(SETTLE_S), "the orders do not come to their end");
+    check_keys(traffic);
+    const char *why = balance_check();
+    cr_assert_null(why, "%s", why);
+    traffic_free(traffic);
+}
+
+static void kill_under_load(const char *name)
+{
+    struct traffic *traffic = traffic_begin(RATE);
+    wait_accepted(traffic, RATE);
+    cr_assert(stack_kill(name));
+    cr_assert(stack_up(name, NULL));
+    wait_accepted(traffic, RATE);
+    end_and_check(traffic);
+}
+
+TestSuite(chaos, .init = attach, .timeout = 300);
+
+Test(chaos, no_harm_at_all)
+{
+    struct traffic *traffic = traffic_begin(RATE);
+    wait_accepted(traffic, 3 * RATE);
+    end_and_check(traffic);
+}
+
+Test(chaos, order_svc_killed)
+{
+    kill_under_load("order-svc");
+}
+
+Test(chaos, payment_svc_killed)
+{
+    kill_under_load("payment-svc");
+}
+
+Test(chaos, inventory_svc_killed)
+{
+    kill_under_load("inventory-svc");
+}
+
+Test(chaos, shipping_svc_killed)
+{
+    kill_under_load("shipping-svc");
+}
+
+Test(chaos, redis_killed)
+{
+    kill_under_load("redis");
+}
+
+Test(chaos, postgres_killed)
+{
+    kill_under_load("postgres");
+}
+
+Test(chaos, kafka_killed)
+{
+    kill_under_load("kafka");
+}
+
+/* Two share the partitions; one dies, the other takes over its partitions and its lane. */
+Test(chaos, one_of_two_instances_killed)
+{
+    struct traffic *traffic = traffic_begin(RATE);
+    int port = stack_free_port();
+    pid_t second = stack_second("payment-svc", port);
+    cr_assert(second > 0);
+    int64_t lanes = 0;
+    cr_assert(CLOCK_UNTIL(30, (lanes = db_int(DB_PAYMENT, "SELECT count(DISTINCT lane) FROM outbox",
+                                              NULL)) >= 2),
+              "the second instance never wrote: %lld lanes", (long long)lanes);
+    wait_accepted(traffic, RATE);
+    kill(second, SIGKILL);
+    waitpid(second, NULL, 0);
+    wait_accepted(traffic, RATE);
+    end_and_check(traffic);
+}
+
+/* All four at once, twice. */
+Test(chaos, all_services_killed)
+{
+    static const char *const names[] = {"order-svc", "payment-svc", "inventory-svc",
+                                        "shipping-svc"};
+    struct traffic *traffic = traffic_begin(RATE);
+    for (int round = 0; round < 2; round++) {
+        wait_accepted(traffic, RATE);
+        for (size_t i = 0; i < 4; i++)
+            cr_assert(stack_kill(names[i]));
+        for (size_t i = 0; i < 4; i++)
+            cr_assert(stack_up(names[i], NULL));
+    }
+    wait_accepted(traffic, RATE);
+    end_and_check(traffic);
+}
