@@ -40,7 +40,8 @@ static PGresult *ask(enum db db, const char *sql, const char *parameter)
         return NULL;
     PGresult *result =
         PQexecParams(connections[db], sql, parameter != NULL, NULL, &parameter, NULL, NULL, 0);
-    if (PQresultStatus(result) == PGRES_TUPLES_OK)
+    ExecStatusType status = PQresultStatus(result);
+    if (status == PGRES_TUPLES_OK || status == PGRES_COMMAND_OK)
         return result;
     const char *state = PQresultErrorField(result, PG_DIAG_SQLSTATE);
     bool wrong = state != NULL && strncmp(state, "57P", 3) != 0 && strncmp(state, "08", 2) != 0 &&
