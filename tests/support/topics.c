@@ -59,7 +59,7 @@ static rd_kafka_t *make_consumer(const char *bootstrap)
     static const char *const settings[][2] = {
         {"group.id", "an-independent-reader"}, {"enable.auto.commit", "false"},
         {"enable.auto.offset.store", "false"}, {"auto.offset.reset", "error"},
-        {"fetch.wait.max.ms", "500"},          {"fetch.error.backoff.ms", "50"},
+        {"fetch.wait.max.ms", "10"},           {"fetch.error.backoff.ms", "50"},
         {"socket.nagle.disable", "true"},      {"reconnect.backoff.max.ms", "500"},
         {"queued.min.messages", "100000"},     {"log_level", "2"}};
     char why[256] = "";
