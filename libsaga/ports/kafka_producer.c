@@ -29,7 +29,7 @@ struct kafka_producer {
 static const char *const settings[][2] = {
     {"acks", "all"},
     {"enable.idempotence", "true"},
-    {"linger.ms", "1"}, /* the engine's batches are lingered already; this joins their tail */
+    {"linger.ms", "0"}, /* the engine lingers already; here each ms would count once a hop */
     {"queue.buffering.max.messages", "400000"}, /* above all lanes' windows together */
     {"message.timeout.ms", "60000"},            /* then the lane falls back to its table */
     {"socket.nagle.disable", "true"},

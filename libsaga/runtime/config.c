@@ -49,7 +49,7 @@ static const struct setting settings[] = {
     TEXT("SAGA_HTTP_ADDRESS", config.http_address, "127.0.0.1", "address to listen on"),
     NUMBER("SAGA_HTTP_PORT", config.http_port, "0", 0, 65535, "port; 0: the service's own"),
     NUMBER("SAGA_PORT_SHIFT", config.port_shift, "0", 0, 50000, "added to the service's own port"),
-    NUMBER("SAGA_PARTITIONS", config.partitions, "4", 1, 1000, "of a topic that is created"),
+    NUMBER("SAGA_PARTITIONS", config.partitions, "2", 1, 1000, "of a topic that is created"),
     NUMBER("SAGA_REPLICATION", config.replication, "1", 1, 10, "of a topic that is created"),
     NUMBER("SAGA_DEADLINE_S", config.deadline_s, "600", 1, 31536000,
            "an order that is not through by then is cancelled"),

@@ -14,7 +14,7 @@ struct config {
     const char *http_address;       /* SAGA_HTTP_ADDRESS, 127.0.0.1 */
     int64_t http_port;              /* SAGA_HTTP_PORT, the service's own + SAGA_PORT_SHIFT */
     int64_t port_shift;             /* SAGA_PORT_SHIFT, 0 */
-    int64_t partitions;             /* SAGA_PARTITIONS, 4: of each topic, when it is created */
+    int64_t partitions;             /* SAGA_PARTITIONS, 2: of each topic, when it is created */
     int64_t replication;            /* SAGA_REPLICATION, 1 */
     int64_t deadline_s;             /* SAGA_DEADLINE_S, 600 */
     int64_t backlog_max;            /* SAGA_BACKLOG_MAX, 100000 outbox rows not acknowledged */

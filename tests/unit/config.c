@@ -19,7 +19,7 @@ static const struct number {
 } numbers[] = {
     {"SAGA_HTTP_PORT", &config.http_port, 8081, 1, 65535},
     {"SAGA_PORT_SHIFT", &config.port_shift, 0, 0, 50000},
-    {"SAGA_PARTITIONS", &config.partitions, 4, 1, 1000},
+    {"SAGA_PARTITIONS", &config.partitions, 2, 1, 1000},
     {"SAGA_REPLICATION", &config.replication, 1, 1, 10},
     {"SAGA_DEADLINE_S", &config.deadline_s, 600, 1, 31536000},
     {"SAGA_BACKLOG_MAX", &config.backlog_max, 100000, 1, 1000000000},

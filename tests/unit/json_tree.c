@@ -192,7 +192,7 @@ Test(json_tree, long_names)
             static char json[2048];
             memset(json, letters[i], sizeof json);
             memcpy(json, "{'", 2);
-            strcpy(json + len, "':1,'small':''}");
+            memcpy(json + len, "':1,'small':''}", 16);
             cr_assert_eq(bind_bytes(json, strlen(json)), JSON_TREE_FAULTY);
             cr_assert(faults_count == 2 && strlen(faults) < 2048);
             cr_assert_eq(strncmp(faults, "#/small must be an integer|#/", 29), 0);
