@@ -317,7 +317,9 @@ pid_t stack_second(const char *name, int port)
     if (!stack_part(name, &part) || part.pid <= 1)
         return 0;
     snprintf(program, sizeof program, "%s/build/bin/%s", stack_root(), name);
-    snprintf(log, sizeof log, "%s/log/%s-second.log", state == NULL ? "/tmp" : state, name);
+    snprintf(log, sizeof log, "%s/log/%s-second.log", state == NULL ? "" : state, name);
+    if (state == NULL)
+        snprintf(log, sizeof log, "/dev/null");
     snprintf(port_text, sizeof port_text, "%d", port);
     pid_t pid = fork();
     if (pid != 0)
