@@ -20,7 +20,7 @@
 #define CONFLICTS_MAX 20
 #define RECONNECT_FIRST_MS 100
 #define RECONNECT_MAX_MS 2000
-#define DRAIN_MAX_US 20000000
+#define DRAIN_MAX_US 15000000
 
 /* ---- small tools ---- */
 
@@ -388,12 +388,15 @@ static void engine_loop_once(struct engine *engine)
     relay_work(engine);
 }
 
+/* Nothing is left to do, or what is left waits for a Kafka that is away: it is in the table, and is
+ * found there at the next start. */
 static bool drained(struct engine *engine)
 {
     pthread_mutex_lock(&engine->lock);
     bool empty = atomic_load(&engine->draining) && engine->queue_count == 0;
     pthread_mutex_unlock(&engine->lock);
-    return empty && relay_idle(engine);
+    bool away = engine->producer == NULL || !kafka_producer_connected(engine->producer);
+    return empty && (relay_idle(engine) || away);
 }
 
 static void *engine_thread(void *opaque)

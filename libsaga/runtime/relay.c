@@ -465,7 +465,7 @@ bool relay_open(struct engine *engine)
 
 void relay_close(struct engine *engine)
 {
-    if (engine->producer != NULL)
+    if (engine->producer != NULL && kafka_producer_connected(engine->producer))
         kafka_producer_flush(engine->producer, FLUSH_MS);
     if (engine->lanes_count > 0 && pg_connected(engine->pg) &&
         engine->lanes[0]->written < engine->lanes[0]->acked)

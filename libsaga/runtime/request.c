@@ -251,10 +251,10 @@ void request_answer(struct saga_request *request, int status, const char *conten
 {
     http_answer_header(request->exchange, "X-Request-Id", request->id);
     door_count(request, status);
-    if (status >= 500) {
+    const char *path = request->route ? request->route->route->path : "";
+    if (status >= 500 && strcmp(path, "/readyz") != 0) { /* that is its normal way to say no */
         struct log_about about = {.traceparent = request->traceparent};
-        log_line(LOG_WARN, &about, "%s %s: %d", http_method(request->exchange),
-                 request->route ? request->route->route->path : "", status);
+        log_line(LOG_WARN, &about, "%s %s: %d", http_method(request->exchange), path, status);
     }
     http_answer(request->exchange, status, content_type, body);
 }

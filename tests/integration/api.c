@@ -371,6 +371,24 @@ Test(api, a_drain_answers_those_who_wait)
     cr_assert(CLOCK_UNTIL(SOON_S, db_int(DB_ORDER, "SELECT count(*) FROM timer", NULL) == 0));
 }
 
+/* What could not be sent is in the table: the drain does not wait for a Kafka that is away. */
+Test(api, a_drain_does_not_wait_for_kafka)
+{
+    struct stack_part part;
+    cr_assert(stack_part("order-svc", &part));
+    cr_assert(stack_kill("kafka"));
+    struct order_answer answer = order_send(order_body(NULL, NULL, NULL), NULL);
+    cr_assert_eq(answer.status, 201);
+    int64_t begin_us = clock_us();
+    cr_assert_eq(kill(part.pid, SIGTERM), 0);
+    cr_assert(CLOCK_UNTIL(25, kill(part.pid, 0) != 0), "it does not end");
+    cr_assert_lt(clock_us() - begin_us, 10000000);
+    cr_assert(stack_up("kafka", NULL));
+    cr_assert(stack_up("order-svc", NULL));
+    cr_assert(order_reaches(answer.id, "completed", 60));
+    order_answer_free(&answer);
+}
+
 Test(api, ops_tell_what_is_down)
 {
     cr_assert(stack_kill("redis"));
