@@ -8,10 +8,13 @@
 #include <signal.h>
 #include <stdio.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include "support/balance.h"
 #include "support/clock.h"
 #include "support/db.h"
+#include "support/http.h"
+#include "support/orders.h"
 #include "support/stack.h"
 #include "support/traffic.h"
 
@@ -137,6 +140,75 @@ Test(chaos, one_of_two_instances_killed)
                                               NULL)) >= 2),
               "the second instance never wrote: %lld lanes", (long long)lanes);
     wait_accepted(traffic, RATE);
+    kill(second, SIGKILL);
+    waitpid(second, NULL, 0);
+    wait_accepted(traffic, RATE);
+    end_and_check(traffic);
+}
+
+/* A server that hangs without dying: nothing is refused for good, nothing is lost. */
+static void hang_under_load(const char *name, int seconds)
+{
+    struct traffic *traffic = traffic_begin(RATE);
+    wait_accepted(traffic, RATE);
+    cr_assert(stack_signal(name, SIGSTOP));
+    int64_t until_us = clock_us() + (int64_t)seconds * 1000000;
+    cr_assert(CLOCK_UNTIL(seconds + 1, clock_us() >= until_us));
+    cr_assert(stack_signal(name, SIGCONT));
+    wait_accepted(traffic, RATE);
+    end_and_check(traffic);
+}
+
+/* Longer than a session: the group's members are thrown out meanwhile, or think so. */
+Test(chaos, kafka_hangs)
+{
+    hang_under_load("kafka", 12);
+}
+
+Test(chaos, payment_svc_hangs)
+{
+    hang_under_load("payment-svc", 12);
+}
+
+/* Two take orders: the same key at both makes one order. */
+Test(chaos, two_order_services_share_the_keys)
+{
+    char base[64];
+    int port = stack_free_port();
+    struct traffic *traffic = traffic_begin(RATE);
+    pid_t second = stack_second("order-svc", port);
+    cr_assert(second > 0);
+    snprintf(base, sizeof base, "http://127.0.0.1:%d", port);
+    cr_assert(CLOCK_UNTIL(30, ({
+                              struct http_answer *ready =
+                                  http_call(base, "GET", "/readyz", NULL, NULL, 2000);
+                              bool is = ready->status == 200;
+                              http_answer_free(ready);
+                              is;
+                          })));
+    for (int i = 0; i < 50; i++) {
+        char headers[128], locations[2][80];
+        snprintf(headers, sizeof headers,
+                 "Content-Type: application/json\r\nIdempotency-Key: both-%lld\r\n",
+                 (long long)clock_us());
+        pid_t child = fork(); /* at the same time, as near as it goes */
+        const char *api = child == 0 ? base : stack_address("ORDER_API");
+        struct http_answer *answer =
+            http_call(api, "POST", "/v1/orders", headers, order_body(NULL, NULL, NULL), 10000);
+        if (child == 0)
+            _exit(answer->status == 201 ? 0 : 1);
+        int status;
+        waitpid(child, &status, 0);
+        cr_assert_eq(answer->status, 201);
+        cr_assert_eq(status, 0);
+        cr_assert(http_header(answer, "Location", locations[0], sizeof locations[0]));
+        http_answer_free(answer);
+        answer =
+            http_call(base, "POST", "/v1/orders", headers, order_body(NULL, NULL, NULL), 10000);
+        cr_assert(http_header(answer, "Location", locations[1], sizeof locations[1]));
+        cr_assert_str_eq(locations[0], locations[1]);
+        http_answer_free(answer);
+    }
     kill(second, SIGKILL);
     waitpid(second, NULL, 0);
     wait_accepted(traffic, RATE);
