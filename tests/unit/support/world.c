@@ -272,10 +272,33 @@ static const struct saga_event *heard_by(int service, const char *name)
     return event;
 }
 
+/* What a handler says is what its step's table declares: the model explores the tables. */
+static void check_said(const struct world *world, size_t from, int service, const char *heard,
+                       enum batch_result result)
+{
+    for (size_t i = from; i < world->events_count; i++) {
+        const char *name = world->events[i].name;
+        bool declared = false;
+        for (size_t k = 0; services[service]->steps[k] != NULL; k++) {
+            const struct saga_step *step = services[service]->steps[k];
+            const struct saga_edge *edges[] = {&step->action, &step->undo};
+            for (size_t e = 0; e < 2; e++) {
+                const struct saga_event *said =
+                    result == BATCH_REFUSED ? edges[e]->refuses : edges[e]->says;
+                if (find_in(edges[e]->on, heard) != NULL && said != NULL)
+                    declared = declared || strcmp(said->name, name) == 0;
+            }
+        }
+        cr_assert(declared, "%s says %s on %s, and does not declare it", services[service]->name,
+                  name, heard);
+    }
+}
+
 bool world_deliver(struct world *world, size_t number, int service, enum batch_result *ret_result)
 {
     const struct world_event *said = &world->events[number];
     const struct saga_event *event = heard_by(service, said->name);
+    size_t before = world->events_count;
     if (event == NULL)
         return false;
     batch_reset(world->batches[service]);
@@ -289,6 +312,7 @@ bool world_deliver(struct world *world, size_t number, int service, enum batch_r
     message->in.body = body;
     message->in.said_us = world->now_us;
     enum batch_result result = run(world, service);
+    check_said(world, before, service, event->name, result);
     if (ret_result != NULL)
         *ret_result = result;
     return true;
