@@ -30,7 +30,8 @@ struct kafka_record {
 struct kafka_consumer *kafka_consumer_new(const char *bootstrap, const char *group,
                                           const char *client_id, const char *const *topics,
                                           char *errbuf, size_t errbuf_size);
-/* Commits what is stored (bounded wait), leaves the group, frees. NULL is fine. */
+/* Commits what is stored, leaves the group, frees; waits at most 8 s for brokers that are away.
+ * NULL is fine. */
 void kafka_consumer_free(struct kafka_consumer *consumer);
 int kafka_consumer_fd(const struct kafka_consumer *consumer);
 /* Takes up to max records that have arrived. They live until kafka_consumer_release. Rebalances

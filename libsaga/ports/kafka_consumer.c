@@ -12,6 +12,8 @@
 #define PARTITIONS_MAX 1024
 #define COMMITTED_MS 5000 /* one look-up of committed offsets, ... */
 #define COMMITTED_TRIES 12
+#define CLOSE_MS 5000
+#define CLOSE_POLL_MS 50
 #define LAST_COMMIT_MS 3000 /* when partitions go: then they come again, which is harmless */
 
 struct position {
@@ -294,6 +296,27 @@ struct kafka_consumer *kafka_consumer_new(const char *bootstrap, const char *gro
     return consumer;
 }
 
+/* Revokes, which commits what is stored, and leaves the group. rd_kafka_consumer_close would wait
+ * for a broker that is away for ever, so it is given a time; then client and consumer are left as
+ * they are, for the process is about to end, and the group finds out by its session timeout. */
+static bool close_client(struct kafka_consumer *consumer)
+{
+    rd_kafka_queue_t *queue = rd_kafka_queue_new(consumer->client);
+    rd_kafka_error_t *error = rd_kafka_consumer_close_queue(consumer->client, queue);
+    for (int waited_ms = 0; error == NULL && waited_ms < CLOSE_MS; waited_ms += CLOSE_POLL_MS) {
+        rd_kafka_queue_poll_callback(queue, CLOSE_POLL_MS);
+        if (rd_kafka_consumer_closed(consumer->client))
+            break;
+    }
+    bool closed = error != NULL || rd_kafka_consumer_closed(consumer->client);
+    rd_kafka_error_destroy(error);
+    if (!closed)
+        return false;
+    rd_kafka_queue_destroy(queue);
+    rd_kafka_destroy(consumer->client);
+    return true;
+}
+
 void kafka_consumer_free(struct kafka_consumer *consumer)
 {
     if (consumer == NULL)
@@ -303,10 +326,8 @@ void kafka_consumer_free(struct kafka_consumer *consumer)
         rd_kafka_queue_io_event_enable(consumer->queue, -1, NULL, 0);
         rd_kafka_queue_destroy(consumer->queue);
     }
-    if (consumer->client != NULL) {
-        rd_kafka_consumer_close(consumer->client); /* revokes: commits what is stored */
-        rd_kafka_destroy(consumer->client);
-    }
+    if (consumer->client != NULL && !close_client(consumer))
+        return;
     if (consumer->fd >= 0)
         close(consumer->fd);
     for (size_t i = 0; i < consumer->topics_count; i++) {
