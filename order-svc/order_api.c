@@ -20,6 +20,9 @@ const struct saga_problem order_problems[] = {
     {"idempotency_key_reused", "The Idempotency-Key belongs to another order",
      "The customer has used this key before, for an order that is not this one. Use a new key for "
      "a new order. Nothing was placed."},
+    {"idempotency_in_progress", "A request with this key is still being worked on",
+     "The first request with this Idempotency-Key has no answer yet. Send the same request again "
+     "after Retry-After: it will be answered as the first one was."},
     {NULL, NULL, NULL},
 };
 

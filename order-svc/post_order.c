@@ -1,7 +1,9 @@
 /*
  * post_order.c: POST /v1/orders.
  *
- *     read -> recall (with a key) -> place -> remember -> answer, or wait for the order's end
+ *     read -> place -> answer, or wait for the order's end
+ *
+ * and with a key: read -> recall -> claim -> place -> remember -> answer.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,7 +15,7 @@
 
 #define KEY_MAX 255
 #define WAIT_MAX_S 30
-#define REMEMBER_S 86400 /* as long as a key is promised to be kept; PostgreSQL keeps it longer */
+#define CLAIM_MS 2000
 
 struct post {
     struct place place;
@@ -160,12 +162,13 @@ static void remember(struct saga_request *request, const struct post *post)
                        (int)post->place.fingerprint.len, post->place.fingerprint.at,
                        (long long)post->reply.created_at, (long long)post->reply.deadline_at);
     saga_request_remember(request, post->place.key, (struct saga_text){value, (size_t)len},
-                          REMEMBER_S);
+                          saga_setting_key_keep_s());
 }
 
 static void order_was_placed(struct saga_request *request)
 {
     struct post *post = saga_request_kept(request);
+    saga_request_give_back(request);
     if (saga_request_outcome(request) != SAGA_COMMITTED) {
         order_reply_busy(request);
     } else if (post->reply.reused) {
@@ -182,6 +185,15 @@ static void place_order(struct saga_request *request)
     struct post *post = saga_request_kept(request);
     struct saga_uuid id = saga_uuid_new();
     saga_request_submit(request, &order_place, &id, &post->place, &post->reply, order_was_placed);
+}
+
+static void key_was_claimed(struct saga_request *request)
+{
+    if (saga_request_outcome(request) == SAGA_COMMITTED)
+        place_order(request);
+    else
+        saga_request_problem(request, 409, "idempotency_in_progress",
+                             "A request with this key is still being worked on.", 1);
 }
 
 /* "<order id> <fingerprint> <created> <deadline>": false if it is none of ours. */
@@ -209,7 +221,8 @@ static void key_was_recalled(struct saga_request *request)
     char fingerprint[65];
     if (saga_request_outcome(request) != SAGA_COMMITTED ||
         !read_recalled(saga_request_recalled(request), &known, fingerprint)) {
-        place_order(request); /* PostgreSQL decides */
+        /* PostgreSQL decides */
+        saga_request_claim(request, post->place.key, CLAIM_MS, key_was_claimed);
     } else if (!saga_text_equal(saga_text(fingerprint), post->place.fingerprint)) {
         answer_reused(request);
     } else {

@@ -77,6 +77,7 @@ const struct saga_service order_service = {
                                                &order_cancelled, &order_completed, NULL},
     .timer = &deadline_timer,
     .gauge = &in_flight,
+    .expire_keys = sql_idempotency_expire,
     .routes = order_routes,
     .problems = order_problems,
 };

@@ -134,17 +134,9 @@ struct table *batch_table(struct batch *batch, const struct saga_table *def)
 }
 
 /* FNV-1a: keys are ours or short, and a batch is bounded. */
-static size_t hash_key(struct saga_text key)
-{
-    uint64_t hash = UINT64_C(14695981039346656037);
-    for (size_t i = 0; i < key.len; i++)
-        hash = (hash ^ (unsigned char)key.at[i]) * UINT64_C(1099511628211);
-    return (size_t)(hash ^ (hash >> 29));
-}
-
 struct entry *batch_find(struct table *table, struct saga_text key)
 {
-    struct entry *entry = table->buckets[hash_key(key) & (table->buckets_count - 1)];
+    struct entry *entry = table->buckets[saga_text_hash(key) & (table->buckets_count - 1)];
     while (entry != NULL && !saga_text_equal(entry->key, key))
         entry = entry->next;
     return entry;
@@ -159,7 +151,7 @@ struct entry *batch_touch(struct batch *batch, struct table *table, struct saga_
     entry->key = arena_copy(&batch->arena, key);
     entry->order = table->entries.count;
     batch_list_add(&table->entries, entry);
-    struct entry **bucket = &table->buckets[hash_key(key) & (table->buckets_count - 1)];
+    struct entry **bucket = &table->buckets[saga_text_hash(key) & (table->buckets_count - 1)];
     entry->next = *bucket;
     *bucket = entry;
     return entry;

@@ -222,8 +222,10 @@ static void on_over(void *opaque, struct http_exchange *exchange)
 {
     (void)opaque;
     struct saga_request *request = http_state(exchange);
-    if (request != NULL)
-        saga_json_clear(&request->faults);
+    if (request == NULL)
+        return;
+    saga_request_give_back(request);
+    saga_json_clear(&request->faults);
 }
 
 /* ---- waiting for an outcome ---- */
@@ -274,7 +276,7 @@ static void end_wait(struct saga_request *request)
     request->then(request);
 }
 
-static void end_waits_for(struct door *door, const struct saga_uuid *order_id)
+void door_end_waits(struct door *door, const struct saga_uuid *order_id)
 {
     for (struct saga_request *request = *bucket_of(door, order_id), *next; request;
          request = next) {
@@ -342,7 +344,7 @@ static void on_woken(void *opaque)
         done->then(done);
     }
     for (size_t i = 0; i < told_count && atomic_load(&door->waiting) > 0; i++)
-        end_waits_for(door, &told[i]);
+        door_end_waits(door, &told[i]);
     if (all || atomic_load(&door->draining))
         end_waits_until(door, INT64_MAX);
 }

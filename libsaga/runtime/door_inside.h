@@ -49,6 +49,14 @@ struct saga_request {
     bool waiting;
     struct saga_request *bucket_next, **bucket_back;
     struct saga_request *time_next, *time_prev;
+
+    struct {
+        struct saga_text key; /* absent: none is claimed or waited for */
+        bool mine;
+        int64_t until_us;
+        saga_then then;
+        struct saga_request *next, **back; /* if it is mine */
+    } claim;
 };
 
 struct door {
@@ -64,6 +72,7 @@ struct door {
     /* the HTTP thread's: requests that wait for an outcome, by order and by time */
     struct saga_request *buckets[DOOR_BUCKETS];
     struct saga_request *soonest, *latest;
+    struct saga_request *claims[DOOR_BUCKETS]; /* those that hold one, by key */
 
     atomic_bool draining;
     atomic_size_t waiting;
@@ -81,6 +90,7 @@ extern const struct saga_problem ops_problems[];
 /* Any thread: then is called on the HTTP thread. */
 void door_complete(struct saga_request *request, enum saga_outcome_kind outcome);
 void door_wait(struct saga_request *request, int64_t until_us);
+void door_end_waits(struct door *door, const struct saga_uuid *order_id);
 const struct saga_problem *door_problem(const struct door *door, struct saga_text code);
 /* Counts and times an answer. */
 void door_count(struct saga_request *request, int status);

@@ -386,6 +386,7 @@ static void engine_loop_once(struct engine *engine)
     }
     finish_batch(engine);
     relay_work(engine);
+    upkeep_work(engine);
 }
 
 /* Nothing is left to do, or what is left waits for a Kafka that is away: it is in the table, and is

@@ -49,6 +49,7 @@ struct engine {
     char epoch[9];
     const struct saga_event **hears; /* NULL-terminated, distinct */
     int64_t next_tick_us, next_timer_us, next_cursor_us, next_commit_us;
+    int64_t next_truncate_us, next_keys_us;
     struct {
         int32_t lane;
         int64_t seq;
@@ -81,11 +82,15 @@ void sources_answer(struct engine *engine, struct batch_message *message,
 /* relay.c: the outbox. */
 bool relay_open(struct engine *engine); /* after a (re)connection: lane, epoch */
 void relay_send_outbox(struct engine *engine, size_t from, size_t to, struct arena *arena);
-void relay_publish(struct engine *engine); /* announce: the batch's events, from memory */
-void relay_work(struct engine *engine);    /* reports, catching up, cursor, adoption, truncation */
+void relay_publish(struct engine *engine);    /* announce: the batch's events, from memory */
+void relay_work(struct engine *engine);       /* reports, catching up, cursor, adoption */
 bool relay_idle(const struct engine *engine); /* everything committed is acknowledged */
 void relay_close(struct engine *engine);
 int64_t relay_next_us(const struct engine *engine);
+
+/* upkeep.c: rows that are kept no longer. */
+int32_t upkeep_slot(void); /* of the outbox: where rows go now */
+void upkeep_work(struct engine *engine);
 
 /* park.c: dead letters. */
 void park_send(struct engine *engine, size_t from, size_t to);

@@ -15,7 +15,6 @@
 #define CURSOR_IDLE_US 200000 /* the cursor is written with the next batch, or after this */
 #define COMMIT_US 1000000     /* offsets are committed to Kafka this often */
 #define FLUSH_MS 5000
-#define SLOTS 8
 
 struct outbox_row {
     int64_t seq;
@@ -30,11 +29,6 @@ static const struct saga_shape outbox_shape =
                SAGA_FIELD(struct outbox_row, traceparent, SAGA_STRING),
                SAGA_FIELD(struct outbox_row, payload, SAGA_STRING),
                SAGA_FIELD(struct outbox_row, created_us, SAGA_TIME));
-
-static int64_t slot_us(void)
-{
-    return config.outbox_keep_s * 1000000 / (SLOTS - 3) + 1000000;
-}
 
 /* ---- the producer ---- */
 
@@ -157,7 +151,7 @@ void relay_send_outbox(struct engine *engine, size_t from, size_t to, struct are
             pointers[i] = &rows[i];
         }
         struct pg_param params[8];
-        params[0] = pg_int32(arena, (int32_t)(system_now_us() / slot_us() % SLOTS));
+        params[0] = pg_int32(arena, upkeep_slot());
         params[1] = pg_int32(arena, lane->number);
         for (size_t i = 0; i < outbox_shape.count; i++)
             params[2 + i] = pg_array(arena, outbox_shape.fields[i].type, pointers, count,
@@ -331,21 +325,6 @@ static void release_lanes(struct engine *engine)
     }
 }
 
-static void truncate_slots(struct engine *engine)
-{
-    struct arena arena = {0};
-    int64_t current = system_now_us() / slot_us() % SLOTS;
-    for (int64_t age = 2; age < SLOTS; age++) {
-        int32_t slot = (int32_t)((current + SLOTS - age) % SLOTS);
-        struct pg_param params[] = {pg_int32(&arena, slot),
-                                    pg_int32(&arena, (int32_t)config.outbox_keep_s)};
-        enum pg_status status = engine_ask(engine, sql_truncate_outbox, params, 2, NULL);
-        if (status != PG_OK && status != PG_CONFLICT)
-            break; /* a lock that is taken now is free another time */
-    }
-    arena_free(&arena);
-}
-
 static void tell(struct engine *engine)
 {
     int64_t pending = 0;
@@ -389,8 +368,6 @@ void relay_work(struct engine *engine)
             kafka_consumer_commit(engine->consumer);
         if (++ticks % 2 == 0)
             adopt_lanes(engine);
-        if (ticks % 10 == 0)
-            truncate_slots(engine);
     }
     tell(engine);
 }

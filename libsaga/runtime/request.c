@@ -113,6 +113,11 @@ int64_t saga_setting_deadline_us(void)
     return config.deadline_s * 1000000;
 }
 
+int64_t saga_setting_key_keep_s(void)
+{
+    return config.key_keep_s;
+}
+
 /* ---- what takes time ---- */
 
 /* Engine's thread. */

@@ -62,6 +62,28 @@ static PGresult *ask_again(enum db db, const char *sql, const char *parameter)
     return result;
 }
 
+static PGconn *holder;
+
+void db_hold(enum db db, const char *sql)
+{
+    holder = PQconnectdb(stack_address(addresses[db]));
+    PGresult *begun = PQexec(holder, "BEGIN"), *held = PQexec(holder, sql);
+    ExecStatusType status = PQresultStatus(held);
+    if (PQresultStatus(begun) != PGRES_COMMAND_OK ||
+        (status != PGRES_COMMAND_OK && status != PGRES_TUPLES_OK)) {
+        fprintf(stderr, "%s: %s%s\n", names[db], PQerrorMessage(holder), sql);
+        exit(3);
+    }
+    PQclear(begun);
+    PQclear(held);
+}
+
+void db_release(void)
+{
+    PQfinish(holder);
+    holder = NULL;
+}
+
 char *db_text(enum db db, const char *sql, const char *parameter)
 {
     PGresult *result = ask_again(db, sql, parameter);

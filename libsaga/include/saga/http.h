@@ -104,6 +104,18 @@ void saga_request_recall(struct saga_request *request, struct saga_text key, sag
 struct saga_text saga_request_recalled(struct saga_request *request);
 void saga_request_remember(struct saga_request *request, struct saga_text key,
                            struct saga_text value, int64_t seconds);
+int64_t saga_setting_key_keep_s(void); /* SAGA_KEY_KEEP_S */
+
+/*
+ * Claims a key: one request of this process has it at a time, until it gives it back or has been
+ * answered. then sees with saga_request_outcome whether it has it now (SAGA_COMMITTED), or another
+ * request still had it after wait_ms (SAGA_BUSY). Saves work and tells the second one why; what
+ * keeps a key from being used twice, here and in other processes, is the database. The key must
+ * live as long as the request; a request claims one at most.
+ */
+void saga_request_claim(struct saga_request *request, struct saga_text key, int64_t wait_ms,
+                        saga_then then);
+void saga_request_give_back(struct saga_request *request);
 
 /* ---- the answer ---- */
 void saga_request_add_header(struct saga_request *request, const char *name, const char *value);

@@ -124,6 +124,9 @@ struct saga_service {
     saga_events says; /* every event that it may say: it owns these topics */
     const struct saga_timer *timer;
     const struct saga_gauge *gauge;
+    /* Idempotency keys that were kept for as long as SAGA_KEY_KEEP_S: $1 timestamptz made before,
+     * $2 int at most: removes them, returns the bigint count. NULL: there are none. */
+    const char *expire_keys;
     const struct saga_route *routes;     /* ends with a NULL method */
     const struct saga_problem *problems; /* that its routes answer with; ends with a NULL code */
 };

@@ -49,6 +49,15 @@ static inline bool saga_text_equal(struct saga_text a, struct saga_text b)
            (a.len == 0 || memcmp(a.at, b.at, a.len) == 0);
 }
 
+/* For tables in memory: FNV-1a, folded. */
+static inline size_t saga_text_hash(struct saga_text text)
+{
+    uint64_t hash = UINT64_C(14695981039346656037);
+    for (size_t i = 0; i < text.len; i++)
+        hash = (hash ^ (unsigned char)text.at[i]) * UINT64_C(1099511628211);
+    return (size_t)(hash ^ (hash >> 29));
+}
+
 /* A row's key is bytes: an order id or a text. */
 static inline struct saga_text saga_uuid_key(const struct saga_uuid *id)
 {
