@@ -21,8 +21,13 @@ say() {
 # fail STEP REASON [LOG [OFFSET]]: says which step failed, why, and where its log is; ends the (sub)shell.
 # Of several steps at once only the first to fail speaks: the others follow from it, or can be seen next time.
 fail() {
-    local log=${3:-} offset=${4:-0} dir free
+    local log=${3:-} offset=${4:-0} dir free tries
     if [[ -n ${FIRST_FAILURE:-} ]] && ! mkdir -- "$FIRST_FAILURE" 2>/dev/null && [[ -d $FIRST_FAILURE ]]; then
+        # Not before the first one has spoken: whoever ends first has the others ended.
+        for ((tries = 0; tries < 100; tries++)); do
+            [[ ! -e $FIRST_FAILURE/said ]] || break
+            sleep 0.05
+        done
         exit 1
     fi
     {
@@ -36,6 +41,7 @@ fail() {
             ((free >= 128)) || echo "    the disk of $dir is nearly full: $free MiB are free"
         done
     } >&2
+    [[ -z ${FIRST_FAILURE:-} ]] || touch -- "$FIRST_FAILURE/said" 2>/dev/null || true
     exit 1
 }
 
