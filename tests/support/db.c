@@ -62,6 +62,17 @@ static PGresult *ask_again(enum db db, const char *sql, const char *parameter)
     return result;
 }
 
+void db_run(enum db db, const char *sql)
+{
+    PGresult *result = connected(db) ? PQexec(connections[db], sql) : NULL;
+    ExecStatusType status = PQresultStatus(result);
+    if (status != PGRES_COMMAND_OK && status != PGRES_TUPLES_OK) {
+        fprintf(stderr, "%s: %s%s\n", names[db], PQerrorMessage(connections[db]), sql);
+        exit(3);
+    }
+    PQclear(result);
+}
+
 static PGconn *holder;
 
 void db_hold(enum db db, const char *sql)

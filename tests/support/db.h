@@ -16,6 +16,8 @@ int64_t db_int(enum db db, const char *sql, const char *parameter);
 /* The same as text, to be freed; NULL for DB_NOTHING. */
 char *db_text(enum db db, const char *sql, const char *parameter);
 
+/* Runs statements, all of them or none; one that is wrong ends the process. */
+void db_run(enum db db, const char *sql);
 /* Runs the statement in a transaction of its own that stays open until db_release: what it locks
  * is locked. One at a time. */
 void db_hold(enum db db, const char *sql);

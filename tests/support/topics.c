@@ -29,6 +29,9 @@ struct topics {
     rd_kafka_t *kafka;
     rd_kafka_queue_t *queue;
     rd_kafka_topic_partition_list_t *next; /* the offset that is expected next, for each */
+    struct range {
+        int64_t low, high;
+    } opened[TOPICS_PARTITIONS_MAX]; /* in the same order */
     topics_each each;
     void *opaque;
     char *text; /* key, value and headers of one record */
@@ -93,17 +96,18 @@ static bool add_partitions(struct topics *topics, const char *name, bool from_be
     rd_kafka_metadata_destroy(metadata);
     if (count == 0)
         fprintf(stderr, "%s: there is no such topic\n", name);
-    for (int i = 0; i < count; i++) {
+    for (int i = 0; i < count && topics->next->cnt < TOPICS_PARTITIONS_MAX; i++) {
         int64_t low, high;
         error = rd_kafka_query_watermark_offsets(topics->kafka, name, i, &low, &high, 10000);
         if (error != RD_KAFKA_RESP_ERR_NO_ERROR) {
             fprintf(stderr, "%s %d: %s\n", name, i, rd_kafka_err2str(error));
             return false;
         }
+        topics->opened[topics->next->cnt] = (struct range){low, high};
         rd_kafka_topic_partition_list_add(topics->next, name, i)->offset =
             from_beginning ? low : high;
     }
-    return count > 0;
+    return count > 0 && topics->next->cnt <= TOPICS_PARTITIONS_MAX;
 }
 
 struct topics *topics_open(const char *bootstrap, const char *const *names, bool from_beginning,
@@ -143,7 +147,8 @@ static const char *keep(struct topics *topics, size_t *used, const void *at, siz
     return copy;
 }
 
-static void tell(struct topics *topics, const rd_kafka_message_t *message, int64_t now_us)
+static void tell(struct topics *topics, const rd_kafka_message_t *message, int64_t now_us,
+                 bool before)
 {
     rd_kafka_headers_t *headers = NULL;
     const char *name;
@@ -152,6 +157,7 @@ static void tell(struct topics *topics, const rd_kafka_message_t *message, int64
     struct topics_record record = {.topic = rd_kafka_topic_name(message->rkt),
                                    .partition = message->partition,
                                    .offset = message->offset,
+                                   .before = before,
                                    .seen_us = now_us,
                                    .key_len = message->key_len,
                                    .value_len = message->len};
@@ -188,10 +194,11 @@ size_t topics_poll(struct topics *topics, int timeout_ms)
     for (ssize_t i = 0; i < count; i++) {
         rd_kafka_message_t *message = topics->batch[i];
         if (message->err == RD_KAFKA_RESP_ERR_NO_ERROR) {
-            rd_kafka_topic_partition_list_find(topics->next, rd_kafka_topic_name(message->rkt),
-                                               message->partition)
-                ->offset = message->offset + 1;
-            tell(topics, message, now_us);
+            rd_kafka_topic_partition_t *next = rd_kafka_topic_partition_list_find(
+                topics->next, rd_kafka_topic_name(message->rkt), message->partition);
+            next->offset = message->offset + 1;
+            tell(topics, message, now_us,
+                 message->offset < topics->opened[next - topics->next->elems].high);
             told++;
         }
         rd_kafka_message_destroy(message);
@@ -217,6 +224,20 @@ bool topics_catch_up(struct topics *topics, int seconds)
         }
     }
     return true;
+}
+
+bool topics_range(const struct topics *topics, const char *name, int32_t partition,
+                  int64_t *ret_low, int64_t *ret_next)
+{
+    for (int i = 0; i < topics->next->cnt; i++) {
+        const rd_kafka_topic_partition_t *next = &topics->next->elems[i];
+        if (strcmp(next->topic, name) != 0 || next->partition != partition)
+            continue;
+        *ret_low = topics->opened[i].low;
+        *ret_next = next->offset;
+        return true;
+    }
+    return false;
 }
 
 void topics_close(struct topics *topics)

@@ -15,6 +15,7 @@ struct topics_record {
     const char *topic;
     int32_t partition;
     int64_t offset;
+    bool before;             /* it was there when topics_open was called */
     int64_t seen_us;         /* clock_us() when it came out of the client library */
     const char *key, *value; /* NUL-terminated; NULL if the record has none */
     size_t key_len, value_len;
@@ -44,6 +45,10 @@ struct topics *topics_open(const char *bootstrap, const char *const *names, bool
 size_t topics_poll(struct topics *topics, int timeout_ms);
 /* Polls until all that is in the topics by now has been seen; false: not within the time. */
 bool topics_catch_up(struct topics *topics, int seconds);
+/* The first offset that the partition had when it was opened, and how far it was read. False if it
+ * is none of the topics'. */
+bool topics_range(const struct topics *topics, const char *name, int32_t partition,
+                  int64_t *ret_low, int64_t *ret_next);
 void topics_close(struct topics *topics);
 
 #endif

@@ -1,0 +1,60 @@
+/*
+ * check.h: what must hold for one order, whatever is going on. Pure: no I/O.
+ *
+ * The databases cannot be looked at in the same moment. What an order's rows say is only ever added
+ * to, so each check asks: what one look shows, was its cause there in a later look? The looks come
+ * in this order, and each is the one moment of its database:
+ *
+ *     offsets -> Redis -> ends of the topics -> order_first -> payment_first -> inventory_first
+ *     -> shipping -> inventory_last -> payment_last -> order_last -> the topics, to their ends then
+ *
+ * A cancelled order's causes go from payment to inventory to shipping; a completed one's from
+ * shipping to inventory to payment to order: that is why shipping stands in the middle.
+ */
+#ifndef AUDITOR_CHECK_H
+#define AUDITOR_CHECK_H
+
+#include "spill.h"
+
+#define INVARIANTS 9 /* I1 to I9 of libsaga/DESIGN.md; index 0 is I1 */
+
+/* Each row as its query has it, after the order id; absent: all zero. */
+struct order_row {
+    int64_t exists, facts, placement, completion, total, refunded, open, units, keys, key_hash;
+};
+struct payment_row {
+    int64_t state, amount, charges, charged, refunds, refunded;
+};
+struct reservation_row {
+    int64_t state, issue_state, held, released, issued, doubles;
+};
+struct parcel_row {
+    int64_t state, tracked, others;
+};
+
+/* All that is known of one order. */
+struct audited {
+    struct audit_id id;
+    struct order_row order_first, order_last;
+    struct payment_row payment_first, payment_last;
+    struct reservation_row reservation_first, reservation_last;
+    struct parcel_row parcel;
+    const struct entry *entries; /* sorted as spill.h says */
+    size_t entries_count;
+};
+
+struct check {
+    bool settled;      /* nothing may be in flight */
+    bool topics_whole; /* no topic has lost its beginning: what was said must be there */
+    /* invariant: 1 to 9. Called for each contradiction; the text says which rows contradict.
+     * unfinished: it is one because of `settled` only, and time may mend it. */
+    void (*broken)(void *opaque, int invariant, const struct audit_id *id, const char *text,
+                   bool unfinished);
+    void *opaque;
+};
+
+void check_order(const struct check *check, const struct audited *audited);
+/* Entries of one record's place that name no order: the record, and the dead letters about it. */
+void check_nameless(const struct check *check, const struct entry *entries, size_t count);
+
+#endif

@@ -1,0 +1,97 @@
+/* memory.c: SCAN and MGET over all keys of the order database as it is now. */
+#include "memory.h"
+
+#include <hiredis/hiredis.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "text.h"
+
+#define SCAN_COUNT 1000
+#define KEEP_S 90000 /* SAGA_KEY_KEEP_S unless it is set */
+#define SLACK_S 60   /* Redis may keep a key for so long after the database let it go */
+
+/* redis://host:port/db */
+static redisContext *dial(const char *url)
+{
+    char host[128];
+    int port = 0, number = 0;
+    if (sscanf(url, "redis://%127[^:/]:%d/%d", host, &port, &number) < 2) {
+        fprintf(stderr, "audit: REDIS_URL is not redis://host:port/number\n");
+        return NULL;
+    }
+    redisContext *redis = redisConnectWithTimeout(host, port, (struct timeval){3, 0});
+    if (redis != NULL && redis->err == 0 && number != 0)
+        freeReplyObject(redisCommand(redis, "SELECT %d", number));
+    if (redis != NULL && redis->err == 0)
+        return redis;
+    fprintf(stderr, "audit: redis: %s\n", redis ? redis->errstr : "no memory");
+    if (redis != NULL)
+        redisFree(redis);
+    return NULL;
+}
+
+static int64_t keep_s(void)
+{
+    const char *text = getenv("SAGA_KEY_KEEP_S");
+    return text != NULL ? strtoll(text, NULL, 10) : KEEP_S;
+}
+
+/* value: "<order id> <fingerprint> <created> <deadline>". What is none of it is a lie too, about
+ * an order that no database has. */
+static bool add(struct spill *spill, const char *key, const char *value)
+{
+    struct entry entry = {.kind = ENTRY_KEY};
+    char id[64] = "", fingerprint[128] = "", text[1024];
+    long long created_us = 0;
+    if (sscanf(value, "%63s %127s %lld", id, fingerprint, &created_us) != 3 ||
+        !text_uuid(id, strlen(id), &entry.id))
+        memset(&entry.id, 0xff, sizeof entry.id);
+    int len = snprintf(text, sizeof text, "%s %s", key, fingerprint);
+    entry.hash = text_hash(text, (size_t)len);
+    entry.state = created_us / 1000000 < (int64_t)time(NULL) - keep_s() + SLACK_S;
+    return spill_add(spill, &entry);
+}
+
+static bool read_values(redisContext *redis, const redisReply *keys, size_t prefix_len,
+                        struct spill *spill)
+{
+    bool good = true;
+    for (size_t i = 0; i < keys->elements; i++)
+        redisAppendCommand(redis, "GET %b", keys->element[i]->str, keys->element[i]->len);
+    for (size_t i = 0; i < keys->elements; i++) {
+        redisReply *value;
+        if (redisGetReply(redis, (void **)&value) != REDIS_OK)
+            return false;
+        if (value->type == REDIS_REPLY_STRING)
+            good = good && add(spill, keys->element[i]->str + prefix_len, value->str);
+        freeReplyObject(value);
+    }
+    return good;
+}
+
+bool memory_read(const char *redis_url, const char *prefix, struct spill *spill)
+{
+    redisContext *redis = dial(redis_url);
+    if (redis == NULL)
+        return false;
+    char cursor[32] = "0", pattern[128];
+    bool good = true;
+    snprintf(pattern, sizeof pattern, "%s*", prefix);
+    do {
+        redisReply *reply =
+            redisCommand(redis, "SCAN %s MATCH %s COUNT %d", cursor, pattern, SCAN_COUNT);
+        good = reply != NULL && reply->type == REDIS_REPLY_ARRAY && reply->elements == 2;
+        if (good) {
+            snprintf(cursor, sizeof cursor, "%s", reply->element[0]->str);
+            good = read_values(redis, reply->element[1], strlen(prefix), spill);
+        }
+        freeReplyObject(reply);
+    } while (good && strcmp(cursor, "0") != 0);
+    if (!good)
+        fprintf(stderr, "audit: redis: its keys could not be read: %s\n", redis->errstr);
+    redisFree(redis);
+    return good;
+}

@@ -1,0 +1,37 @@
+/* records.h: what is on the topics, and how far the services say that they have come. */
+#ifndef AUDITOR_RECORDS_H
+#define AUDITOR_RECORDS_H
+
+#include "spill.h"
+
+struct records;
+
+/* Where a record stands that a service has parked without an order. */
+struct place {
+    uint8_t topic;
+    int32_t partition;
+    int64_t offset;
+};
+
+/* Notes the stored offsets of the four services, and then the ends of the topics. NULL: it has
+ * said why on standard error. */
+struct records *records_look(const char *bootstrap);
+
+/*
+ * Adds an ENTRY_RECORD for each record, up to the ends as they are now. epochs: what the events of
+ * each database are marked with; those of others are counted and left out. nameless: sorted by
+ * place_compare; records there name no order, whatever they look like. False: it has said why.
+ */
+bool records_read(struct records *records, const uint32_t epochs[DBS], const struct place *nameless,
+                  size_t nameless_count, struct spill *spill);
+int place_compare(const void *left, const void *right);
+
+/* A stored offset behind the end of its partition: which, in a static buffer; else NULL. */
+const char *records_beyond(const struct records *records);
+/* No partition has lost its beginning. */
+bool records_whole(const struct records *records);
+int64_t records_unreadable(const struct records *records);
+int64_t records_of_others(const struct records *records);
+void records_close(struct records *records);
+
+#endif

@@ -1,0 +1,56 @@
+/*
+ * spill.h: what the topics, the outboxes, the dead letters and Redis tell of the orders, sorted by
+ * order. It may be more than fits into memory: runs are sorted and written to files that have no
+ * name, and merged when they are read.
+ */
+#ifndef AUDITOR_SPILL_H
+#define AUDITOR_SPILL_H
+
+#include <stddef.h>
+
+#include "saga.h"
+
+struct audit_id {
+    unsigned char bytes[16];
+};
+
+enum entry_kind {
+    ENTRY_RECORD, /* of a topic */
+    ENTRY_LETTER, /* a dead letter: db, state, and the record's place */
+    ENTRY_OUTBOX, /* a row: lane, seq, state 1: acknowledged */
+    ENTRY_GAP,    /* the first row behind a gap: lane, seq */
+    ENTRY_KEY     /* a key that Redis remembers: hash; state 1: the row may be gone already */
+};
+
+struct entry {
+    struct audit_id id; /* all zero: it names no order */
+    uint8_t topic;      /* enum audit_topic */
+    uint8_t kind;
+    uint8_t db;        /* LETTER: whose; RECORD, OUTBOX: who says it */
+    uint8_t state;     /* see the kinds */
+    int32_t partition; /* RECORD, LETTER */
+    int64_t offset;
+    int64_t seq; /* RECORD, OUTBOX, GAP: of the ce_id; -1: the record has another kind of id */
+    int32_t lane;
+    uint8_t taken; /* RECORD: a bit for each db whose service has taken it */
+    bool before;   /* RECORD: it was there before the databases were looked at */
+    bool readable; /* RECORD */
+    bool opaque;   /* LETTER: the value is not kept as text */
+    int64_t hash;  /* RECORD, LETTER: of the value; KEY: of key and fingerprint */
+};
+
+struct spill;
+
+/* run_max: entries in memory at once. dir: where runs go. */
+struct spill *spill_new(const char *dir, size_t run_max);
+/* False: the disk took no more; errno tells. */
+bool spill_add(struct spill *spill, const struct entry *entry);
+/* Ends adding. By id, topic, partition, offset, kind. */
+bool spill_sort(struct spill *spill);
+/* NULL: that was the last. The entry is good until the next call. */
+const struct entry *spill_next(struct spill *spill);
+/* It could not be read to its end. */
+bool spill_failed(const struct spill *spill);
+void spill_free(struct spill *spill);
+
+#endif

@@ -1,0 +1,7 @@
+-- A row an order. others: parcels of other orders with the same tracking number.
+SELECT order_id, state::bigint, (tracking_number IS NOT NULL)::integer::bigint,
+       count(*) OVER (PARTITION BY tracking_number) - 1
+FROM parcel WHERE tracking_number IS NOT NULL
+UNION ALL
+SELECT order_id, state::bigint, 0, 0 FROM parcel WHERE tracking_number IS NULL
+ORDER BY 1;

@@ -1,0 +1,14 @@
+/* groups.h: the stored offsets of consumer groups, as Kafka keeps them; joins none. */
+#ifndef SUPPORT_GROUPS_H
+#define SUPPORT_GROUPS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* How many records of the topic stand behind the group's stored offsets; -1: it has said why. */
+int64_t groups_behind(const char *bootstrap, const char *group, const char *topic);
+/* Stores an offset for a group that has no members. False: it has said why. */
+bool groups_store(const char *bootstrap, const char *group, const char *topic, int32_t partition,
+                  int64_t offset);
+
+#endif
