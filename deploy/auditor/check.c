@@ -368,7 +368,7 @@ static void check_letter(const struct looking *on, const struct entry *letter)
 {
     const struct audited *at = on->at;
     const char *name = saga_topics[letter->topic].name;
-    bool leads = letter->state != 1;
+    bool leads = letter->state != LETTER_HELD;
     for (size_t i = 0; i < at->entries_count; i++) {
         const struct entry *other = &at->entries[i];
         leads =
@@ -381,8 +381,9 @@ static void check_letter(const struct looking *on, const struct entry *letter)
     if (!leads)
         broken(on, 7, "dead letter of %s about %s %d/%lld waits behind nothing",
                saga_services[letter->db], name, letter->partition, LL(letter->offset));
-    unfinished(on, 7, "parked: %s %d/%lld, by %s", name, letter->partition, LL(letter->offset),
-               saga_services[letter->db]);
+    if (letter->state != LETTER_DISCARDED)
+        unfinished(on, 7, "parked: %s %d/%lld, by %s", name, letter->partition, LL(letter->offset),
+                   saga_services[letter->db]);
 }
 
 /* I3: what the rows say was said is in the outbox or on its topic. */

@@ -23,12 +23,12 @@ static bool failed(const struct database *database, const char *what)
     return false;
 }
 
-static bool run(struct database *database, const char *sql)
+static bool run(struct database *database, const char *sql, const char *what)
 {
     PGresult *result = PQexec(database->connection, sql);
     ExecStatusType status = PQresultStatus(result);
     PQclear(result);
-    return status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK || failed(database, sql);
+    return status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK || failed(database, what);
 }
 
 struct database *database_look(const char *conninfo, const char *name)
@@ -41,9 +41,9 @@ struct database *database_look(const char *conninfo, const char *name)
     if (PQstatus(database->connection) != CONNECTION_OK)
         failed(database, "cannot be reached");
     /* The snapshot is taken by the first statement that needs one, not by BEGIN. */
-    else if (run(database, "SET work_mem = '64MB'; SET statement_timeout = 0") &&
-             run(database, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY") &&
-             run(database, "SELECT txid_current_if_assigned()"))
+    else if (run(database, "SET work_mem = '64MB'; SET statement_timeout = 0", "a setting") &&
+             run(database, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY", "BEGIN") &&
+             run(database, "SELECT txid_current_if_assigned()", "SELECT"))
         return database;
     database_close(database);
     return NULL;
@@ -78,7 +78,7 @@ bool database_begin(struct database *database, const char *sql, size_t columns)
     database->rows = NULL;
     database->columns = (int)columns;
     snprintf(declare, size, "CLOSE ALL; DECLARE rows CURSOR FOR %s", sql);
-    bool good = run(database, declare);
+    bool good = run(database, declare, "its rows cannot be read");
     free(declare);
     return good;
 }

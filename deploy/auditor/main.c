@@ -50,6 +50,7 @@ int main(int argc, char **argv)
             return usage("--wait takes a number of seconds");
     }
     struct report report;
+    setenv("PGCONNECT_TIMEOUT", "10", 0);
     do {
         while (settled && now() < end && !audit_is_quiet())
             nanosleep(&(struct timespec){.tv_nsec = 100000000}, NULL);

@@ -12,7 +12,7 @@
 
 #define PARTITIONS_MAX 1024
 #define TIMEOUT_MS 10000
-#define READ_S 3600
+#define STALL_S 30
 
 /* How far one partition was read by whom. */
 struct part {
@@ -220,7 +220,7 @@ bool records_read(struct records *records, const uint32_t epochs[DBS], const str
     records->nameless = nameless;
     records->nameless_count = nameless_count;
     records->spill = spill;
-    if (!topics_catch_up(records->topics, READ_S))
+    if (!topics_catch_up(records->topics, STALL_S))
         return failed("the topics", "could not be read to their ends");
     for (size_t i = 0; i < records->parts_count; i++) {
         struct part *part = &records->parts[i];

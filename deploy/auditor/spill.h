@@ -39,6 +39,9 @@ struct entry {
     int64_t hash;  /* RECORD, LETTER: of the value; KEY: of key and fingerprint */
 };
 
+/* Of a dead letter, as the table has it. */
+enum letter_state { LETTER_PARKED, LETTER_HELD, LETTER_REDRIVE, LETTER_DISCARDED };
+
 struct spill;
 
 /* run_max: entries in memory at once. dir: where runs go. */

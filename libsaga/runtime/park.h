@@ -3,7 +3,8 @@
  *
  * PARKED rows hold up the later messages of their order: these are put behind them, as HELD rows,
  * in the order of arrival. A redrive marks all of an order's rows REDRIVE; the running service
- * takes them up, oldest first, each in its own batch's transaction, and removes what succeeds.
+ * takes them up, oldest first, each in its own batch's transaction, and removes what succeeds. What
+ * a person has DISCARDED holds nobody up; its row stays, as the proof of what became of the record.
  * Unreadable records have no order and hold nobody up.
  */
 #ifndef RUNTIME_PARK_H
@@ -12,7 +13,7 @@
 #include "core/batch.h"
 #include "saga/service.h"
 
-enum park_state { PARK_PARKED = 0, PARK_HELD = 1, PARK_REDRIVE = 2 };
+enum park_state { PARK_PARKED = 0, PARK_HELD = 1, PARK_REDRIVE = 2, PARK_DISCARDED = 3 };
 
 struct park_row {
     int64_t id;
@@ -27,7 +28,8 @@ struct park_row {
     int64_t parked_us;
 };
 
-/* `dead-letters list | show ID | redrive ID | redrive --all` of a service's program. */
+/* `dead-letters list | show ID | redrive ID | redrive --all | discard ID` of a service's program.
+ */
 int park_command(const struct saga_service *service, int argc, char **argv);
 
 #endif

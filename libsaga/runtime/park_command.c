@@ -1,4 +1,4 @@
-/* park_command.c: `dead-letters`: lists, shows and redrives what is parked. */
+/* park_command.c: `dead-letters`: lists, shows, redrives and discards what is parked. */
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -66,6 +66,20 @@ static int redrive(struct pg *pg, int64_t id)
     return done(pg, result, status);
 }
 
+static int discard(struct pg *pg, int64_t id)
+{
+    struct arena arena = {0};
+    struct pg_result *result = NULL;
+    struct pg_param param = pg_int(&arena, id);
+    pg_send(pg, sql_discard_letter, &param, 1, &result);
+    enum pg_status status = pg_sync(pg);
+    bool found = status == PG_OK && pg_result_count(result) == 1;
+    if (status == PG_OK && !found)
+        fprintf(stderr, "dead-letters: there is no %lld\n", (long long)id);
+    arena_free(&arena);
+    return done(pg, result, status) != 0 || !found;
+}
+
 static bool read_id(const char *text, int64_t *ret_id)
 {
     char *end;
@@ -79,12 +93,15 @@ int park_command(const struct saga_service *service, int argc, char **argv)
     char why[256];
     int64_t id = 0;
     const char *verb = argc > 0 ? argv[0] : "list";
-    bool wants_id = strcmp(verb, "show") == 0 || strcmp(verb, "redrive") == 0;
+    bool wants_id =
+        strcmp(verb, "show") == 0 || strcmp(verb, "redrive") == 0 || strcmp(verb, "discard") == 0;
     bool all = argc == 2 && strcmp(verb, "redrive") == 0 && strcmp(argv[1], "--all") == 0;
     if ((!wants_id && strcmp(verb, "list") != 0) ||
         (wants_id && !all && (argc != 2 || !read_id(argv[1], &id)))) {
-        fprintf(stderr, "usage: %s dead-letters [list | show ID | redrive ID | redrive --all]\n",
-                service->name);
+        fprintf(
+            stderr,
+            "usage: %s dead-letters [list | show ID | redrive ID | redrive --all | discard ID]\n",
+            service->name);
         return 2;
     }
     if (!config_require("SAGA_DATABASE_URL", config.database_url, why, sizeof why)) {
@@ -97,5 +114,7 @@ int park_command(const struct saga_service *service, int argc, char **argv)
         return done(pg, NULL, status);
     if (strcmp(verb, "show") == 0)
         return show(pg, id);
+    if (strcmp(verb, "discard") == 0)
+        return discard(pg, id);
     return wants_id ? redrive(pg, id) : list(pg);
 }

@@ -27,7 +27,7 @@ static int usage(const struct saga_service *service, FILE *out)
             "  describe        print its part of the saga table\n"
             "  migrate         create or update its tables, as SAGA_OWNER_DATABASE_URL\n"
             "  create-topics   create the topics of the events that it says\n"
-            "  dead-letters    list | show ID | redrive ID | redrive --all\n"
+            "  dead-letters    list | show ID | redrive ID | redrive --all | discard ID\n"
             "  --check-config  check the settings and exit\n"
             "  --help, --version\n\n",
             service->name, service->about, service->name);

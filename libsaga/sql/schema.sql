@@ -36,7 +36,7 @@ CREATE TABLE IF NOT EXISTS outbox_5 PARTITION OF outbox FOR VALUES IN (5);
 CREATE TABLE IF NOT EXISTS outbox_6 PARTITION OF outbox FOR VALUES IN (6);
 CREATE TABLE IF NOT EXISTS outbox_7 PARTITION OF outbox FOR VALUES IN (7);
 
--- What could not be handled. state: 0 parked, 1 held up behind a parked one, 2 to be redriven.
+-- What could not be handled. state: 0 parked, 1 held up behind a parked one, 2 to be redriven, 3 discarded.
 CREATE TABLE IF NOT EXISTS dead_letter (
     id               bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     order_id         uuid,

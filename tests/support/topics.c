@@ -218,7 +218,8 @@ bool topics_catch_up(struct topics *topics, int seconds)
                 return false;
         }
         while (next->offset < high) {
-            topics_poll(topics, 100);
+            if (topics_poll(topics, 100) > 0)
+                end_us = clock_us() + (int64_t)seconds * 1000000;
             if (clock_us() > end_us)
                 return false;
         }

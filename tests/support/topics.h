@@ -43,7 +43,7 @@ struct topics *topics_open(const char *bootstrap, const char *const *names, bool
                            topics_each each, void *opaque);
 /* Returns how many records there were; waits at most so long for the first. */
 size_t topics_poll(struct topics *topics, int timeout_ms);
-/* Polls until all that is in the topics by now has been seen; false: not within the time. */
+/* Polls until all that is in the topics by now has been seen; false: nothing came for so long. */
 bool topics_catch_up(struct topics *topics, int seconds);
 /* The first offset that the partition had when it was opened, and how far it was read. False if it
  * is none of the topics'. */

@@ -1,0 +1,150 @@
+/* audit_records.c: the auditor says no to what is wrong outside of the databases: a record, a
+ * stored offset, a key in Redis. What is done here cannot be taken back, so this stack is its own.
+ */
+#include <criterion/criterion.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "support/auditor.h"
+#include "support/clock.h"
+#include "support/command.h"
+#include "support/db.h"
+#include "support/groups.h"
+#include "support/orders.h"
+#include "support/stack.h"
+
+#define STRANGER "0190aaaa-aaaa-7aaa-8aaa-aaaaaaaaaaaa"
+#define ANOTHER "0190bbbb-bbbb-7bbb-8bbb-bbbbbbbbbbbb"
+
+static char done[40], undone[40];
+
+static void sh(const char *command)
+{
+    cr_assert_eq(command_run(stack_root(), (const char *const[]){"sh", "-c", command, NULL}, NULL),
+                 0, "%s", command);
+}
+
+/* To partition 0; seq 0: with an id that is none of ours. */
+static void produce(const char *topic, const char *service, const char *order, int seq)
+{
+    char command[1200], id[64] = "made-by-hand";
+    char *epoch = db_text(DB_ORDER, "SELECT left(id::text, 8) FROM epoch", NULL);
+    if (seq > 0)
+        snprintf(id, sizeof id, "%s-63-%d", epoch, seq);
+    free(epoch);
+    snprintf(command, sizeof command,
+             "printf '{\"order_id\":\"%s\"}' | kcat -P -b %s -t %s -p 0 -k %s -H ce_specversion=1.0"
+             " -H ce_id=%s -H ce_source=/%s -H ce_type=%s -H ce_subject=%s"
+             " -H ce_time=2026-01-01T00:00:00Z -H ce_schemaversion=1"
+             " -H content-type=application/json",
+             order, stack_address("KAFKA_BOOTSTRAP"), topic, order, id, service, topic, order);
+    sh(command);
+}
+
+static int64_t end_of(const char *topic)
+{
+    char command[400], *output;
+    snprintf(command, sizeof command, "kcat -Q -b %s -t %s:0:-1 | sed 's/.*offset //'",
+             stack_address("KAFKA_BOOTSTRAP"), topic);
+    cr_assert_eq(
+        command_run(stack_root(), (const char *const[]){"sh", "-c", command, NULL}, &output), 0);
+    int64_t end = strtoll(output, NULL, 10);
+    free(output);
+    return end;
+}
+
+static void store(const char *topic, int64_t offset)
+{
+    cr_assert(groups_store(stack_address("KAFKA_BOOTSTRAP"), "payment-svc", topic, 0, offset));
+}
+
+/* It says so about that order, and nothing else is broken but what was before. */
+static void says(int invariant, const char *order, int broken_in_all)
+{
+    char *output = NULL, line[80];
+    snprintf(line, sizeof line, "I%d BROKEN order=%s ", invariant, order);
+    int status = command_run(stack_root(), (const char *const[]){"deploy/audit", NULL}, &output);
+    cr_assert_eq(status, 1, "%s", output);
+    const char *at = strstr(output, line);
+    cr_assert_not_null(at, "\"%s\" is missing:\n%s", line, output);
+    cr_assert(memmem(at, strcspn(at, "\n"), "(1 in all)", 10) != NULL, "%s", output);
+    int count = 0;
+    for (at = output; (at = strstr(at, " BROKEN ")) != NULL; at++)
+        count++;
+    cr_assert_eq(count, broken_in_all, "%s", output);
+    free(output);
+}
+
+static void begin(void)
+{
+    cr_assert(stack_begin());
+    struct order_answer first =
+        order_send(order_body(NULL, NULL, NULL), "Prefer: wait=20\r\nIdempotency-Key: k\r\n");
+    struct order_answer second = order_send(order_body(NULL, NULL, "AQ"), "Prefer: wait=20\r\n");
+    snprintf(done, sizeof done, "%s", first.id);
+    snprintf(undone, sizeof undone, "%s", second.id);
+    order_answer_free(&first);
+    order_answer_free(&second);
+    auditor_holds(20);
+}
+
+static void end(void)
+{
+    stack_end(false);
+}
+
+TestSuite(audit_records, .init = begin, .fini = end, .timeout = 200);
+
+/* A group is free to be written to once its last member has left. */
+static void stop_payment(void)
+{
+    struct stack_part part;
+    cr_assert(stack_part("payment-svc", &part));
+    cr_assert_eq(kill(part.pid, SIGTERM), 0);
+    cr_assert(CLOCK_UNTIL(25, kill(part.pid, 0) != 0));
+}
+
+Test(audit_records, names_each_damage)
+{
+    char command[600];
+    produce("order.completed", "order-svc", done, 1); /* said twice */
+    says(1, done, 1);
+    produce("order.cancelled", "order-svc", STRANGER, 2); /* said by nobody */
+    says(3, STRANGER, 2);
+    snprintf(command, sizeof command,
+             "key=$(redis-cli -u %s --scan --pattern 'saga:order-svc:*') && redis-cli -u %s SET"
+             " \"$key\" '%s 0 9999999999999999 0' >/dev/null",
+             stack_address("REDIS_URL"), stack_address("REDIS_URL"), undone);
+    sh(command);
+    says(4, undone, 3);
+    stop_payment();
+    int64_t at = end_of("order.created");
+    store("order.created", at + 5); /* behind the end */
+    says(5, "-", 4);
+    produce("order.created", "order-svc", ANOTHER, 0); /* never taken, but behind the offset */
+    store("order.created", at + 1);
+    says(5, ANOTHER, 4);
+    at = end_of("inventory.failed");
+    snprintf(command, sizeof command,
+             "echo garbage | kcat -P -b %s -t inventory.failed -p 0 -k garbage",
+             stack_address("KAFKA_BOOTSTRAP"));
+    sh(command);
+    /* order-svc, which hears it too, has parked it; payment-svc has neither taken nor parked it */
+    store("inventory.failed", at + 1);
+    says(7, "-", 5);
+}
+
+/* 2: it could not look. That is neither yes nor no. */
+Test(audit_records, a_server_away_is_no_answer)
+{
+    cr_assert(stack_kill("redis"));
+    cr_assert_eq(command_run(stack_root(), (const char *const[]){"deploy/audit", NULL}, NULL), 2);
+    cr_assert(stack_up("redis", NULL));
+    cr_assert(stack_kill("postgres"));
+    cr_assert_eq(command_run(stack_root(), (const char *const[]){"deploy/audit", NULL}, NULL), 2);
+    cr_assert(stack_up("postgres", NULL));
+    cr_assert(stack_kill("payment-svc")); /* a service that is down is no reason */
+    auditor_holds(20);
+}
