@@ -1,6 +1,9 @@
 # The four services: their settings, their schema and topics, their process.
 # shellcheck shell=bash
 
+# Tests run another build of the services.
+SERVICE_BIN=${SAGA_TEST_BIN:-$BUILD/bin}
+
 # The settings of a service; every other SAGA_ variable of the caller is passed on as it is.
 export_settings() {
     local name=${1%-svc}
@@ -17,15 +20,15 @@ prepare_service() (
     log=$STATE/log/$1-setup.log
     export_settings "$1"
     : >"$log"
-    "$BUILD/bin/$1" create-topics >>"$log" 2>&1 </dev/null || fail "$1" "create-topics failed" "$log"
+    "$SERVICE_BIN/$1" create-topics >>"$log" 2>&1 </dev/null || fail "$1" "create-topics failed" "$log"
     SAGA_OWNER_DATABASE_URL=$(db_url "${1%-svc}_owner" "${1%-svc}_db")
     export SAGA_OWNER_DATABASE_URL
-    "$BUILD/bin/$1" migrate >>"$log" 2>&1 </dev/null || fail "$1" "migrate failed" "$log"
+    "$SERVICE_BIN/$1" migrate >>"$log" 2>&1 </dev/null || fail "$1" "migrate failed" "$log"
 )
 
 start_service() (
     export_settings "$1"
-    detach "$1" "$BUILD/bin/$1"
+    detach "$1" "$SERVICE_BIN/$1"
 )
 
 # curl for our own servers: without the caller's proxy and curlrc.

@@ -64,6 +64,9 @@ void pg_send(struct pg *pg, const char *sql, const struct pg_param *params, size
 /* One round trip. On failure every result is NULL and the transaction, if any, is aborted on the
  * server (a ROLLBACK is sent by the next pg_sync before anything else). */
 enum pg_status pg_sync(struct pg *pg);
+/* The same; when all is sent, lost is asked whether the connection is to be lost there: then what
+ * was sent is in doubt. For failpoints. */
+enum pg_status pg_sync_answered(struct pg *pg, bool (*lost)(void));
 
 /* One statement outside a pipeline, text in and out, for migrate and the commands. May hold several
  * statements separated by ; when there are no params. */

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "core/envelope.h"
+#include "ports/failpoint.h"
 #include "ports/system.h"
 
 /* ---- routes ---- */
@@ -199,6 +200,8 @@ static void on_request(void *opaque, struct http_exchange *exchange)
     } else if (request->route->route->json && !is_json(exchange)) {
         saga_request_problem(request, 415, "unsupported_media_type",
                              "The body must be sent as Content-Type: application/json.", 0);
+    } else if (request->route->route->json && FAILPOINT(door_received)) {
+        saga_request_problem(request, 503, "unavailable", "A test has asked for this.", 1);
     } else {
         request->route->route->handle(request);
     }

@@ -12,11 +12,11 @@
 #include <unistd.h>
 
 #include "core/barrier.h"
+#include "ports/failpoint.h"
 #include "ports/system.h"
 #include "runtime/metrics.h"
 #include "saga_sql.h"
 
-#define ARENA_MAX (32u * 1024 * 1024)
 #define CONFLICTS_MAX 20
 #define RECONNECT_FIRST_MS 100
 #define RECONNECT_MAX_MS 2000
@@ -32,6 +32,13 @@ void engine_detail(struct engine *engine, const char *format, ...)
     vsnprintf(engine->detail, sizeof engine->detail, format, arguments);
     pthread_mutex_unlock(&engine->lock);
     va_end(arguments);
+}
+
+/* A failpoint's error: the connection is gone. */
+static void lose_if(struct engine *engine, bool failed)
+{
+    if (failed)
+        pg_disconnect(engine->pg);
 }
 
 static void pause_ms(int ms)
@@ -67,7 +74,8 @@ static bool connect_database(struct engine *engine)
     int wait_ms = RECONNECT_FIRST_MS;
     while (!atomic_load(&engine->stop)) {
         enum pg_status status = pg_connect(engine->pg, 3000);
-        if (status == PG_OK && relay_open(engine)) {
+        lose_if(engine, status == PG_OK && FAILPOINT(start_connected));
+        if (status == PG_OK && relay_open(engine) && !FAILPOINT(start_lane_taken)) {
             atomic_store(&engine->database_ok, true);
             engine_detail(engine, "%s", "");
             return true;
@@ -193,6 +201,11 @@ static void flush(struct engine *engine, size_t from, size_t to, bool begun)
     relay_send_outbox(engine, from, to, batch_arena(engine->batch));
 }
 
+static bool unanswered(void)
+{
+    return FAILPOINT(commit_unanswered);
+}
+
 static enum pg_status commit(struct engine *engine)
 {
     size_t events;
@@ -201,7 +214,7 @@ static enum pg_status commit(struct engine *engine)
     engine->doubt_from = engine->lanes[0]->last + 1;
     engine->doubt_to = engine->lanes[0]->last + (int64_t)events;
     pg_send(engine->pg, sql_commit, NULL, 0, NULL);
-    enum pg_status status = pg_sync(engine->pg);
+    enum pg_status status = pg_sync_answered(engine->pg, unanswered);
     if (status != PG_LOST)
         engine->in_doubt = false;
     return status;
@@ -249,16 +262,23 @@ static void note_message(struct engine *engine, const struct batch_message *mess
 /* The batch is committed: events to the producer, answers to the door, offsets to be stored. */
 static void announce(struct engine *engine, size_t from, size_t to)
 {
+    lose_if(engine, FAILPOINT(batch_committed));
     relay_publish(engine);
+    if (FAILPOINT(batch_published))
+        engine->producer_dead = true;
     for (size_t i = from; i < to; i++) {
         struct batch_message *message = batch_at(engine->batch, i);
-        struct source *source = message->source;
         note_message(engine, message);
         sources_answer(engine, message,
                        message->result == BATCH_POISON ? ENGINE_FAILED : ENGINE_COMMITTED);
+    }
+    lose_if(engine, FAILPOINT(batch_answered));
+    for (size_t i = from; i < to; i++) {
+        const struct source *source = batch_at(engine->batch, i)->source;
         if (source->record != NULL)
             kafka_consumer_store(engine->consumer, source->record); /* I5: after the commit */
     }
+    lose_if(engine, FAILPOINT(batch_announced));
 }
 
 /* ---- one batch, whatever happens ---- */
@@ -271,10 +291,13 @@ static enum pg_status attempt(struct engine *engine, size_t from, size_t to)
     bool begun = recall(engine, from, to, &holds);
     enum pg_status status = load(engine, &begun, &holds);
     pg_result_free(holds);
+    lose_if(engine, FAILPOINT(batch_loaded));
     if (status != PG_OK)
         return status;
     decide(engine);
+    lose_if(engine, FAILPOINT(batch_decided));
     flush(engine, from, to, begun);
+    lose_if(engine, FAILPOINT(batch_flushed));
     status = commit(engine);
     if (status == PG_OK)
         announce(engine, from, to);
@@ -382,6 +405,7 @@ static void engine_loop_once(struct engine *engine)
         metric_observe(metric_histogram("saga_batch_size", "Messages in a batch.", "", bounds,
                                         sizeof bounds / sizeof *bounds),
                        (double)count);
+        lose_if(engine, FAILPOINT(batch_collected));
         run_batch(engine, 0, count);
     }
     finish_batch(engine);
@@ -400,7 +424,7 @@ static bool drained(struct engine *engine)
     return empty && (relay_idle(engine) || away);
 }
 
-static void *engine_thread(void *opaque)
+void *engine_run(void *opaque)
 {
     struct engine *engine = opaque;
     connect_database(engine);
@@ -426,153 +450,4 @@ static void *engine_thread(void *opaque)
     engine->consumer = NULL;
     relay_close(engine);
     return NULL;
-}
-
-/* ---- making and ending ---- */
-
-static void add_heard(struct engine *engine, size_t *count, saga_events on)
-{
-    for (; on != NULL && *on != NULL; on++) {
-        bool known = false;
-        for (size_t i = 0; i < *count; i++)
-            known = known || strcmp(engine->hears[i]->name, (*on)->name) == 0;
-        if (!known)
-            engine->hears[(*count)++] = *on;
-    }
-}
-
-static bool watch_fd(struct engine *engine, int fd)
-{
-    struct epoll_event event = {.events = EPOLLIN, .data.fd = fd};
-    return epoll_ctl(engine->epoll_fd, EPOLL_CTL_ADD, fd, &event) == 0;
-}
-
-struct engine *engine_new(const struct saga_service *service, char *errbuf, size_t errbuf_size)
-{
-    struct engine *engine = calloc(1, sizeof *engine);
-    if (engine == NULL)
-        return NULL;
-    engine->service = service;
-    engine->queue_tail = &engine->queue_head;
-    engine->linger.fixed_us = (int32_t)config.linger_us;
-    pthread_mutex_init(&engine->lock, NULL);
-    engine->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    engine->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
-    engine->pg = pg_new(config.database_url, service->name);
-    engine->batch = batch_new(service, (size_t)config.batch_max, ARENA_MAX);
-    engine->records = calloc((size_t)config.batch_max, sizeof *engine->records);
-    engine->hears = calloc(65, sizeof *engine->hears);
-    if (engine->wake_fd < 0 || engine->epoll_fd < 0 || engine->records == NULL ||
-        engine->hears == NULL || !watch_fd(engine, engine->wake_fd)) {
-        snprintf(errbuf, errbuf_size, "the engine cannot start: %s", strerror(errno));
-        return NULL;
-    }
-    size_t count = 0;
-    for (const struct saga_watch *const *watch = service->watches; watch && *watch; watch++)
-        add_heard(engine, &count, (*watch)->on);
-    for (const struct saga_step *const *step = service->steps; step && *step; step++) {
-        add_heard(engine, &count, (*step)->action.on);
-        add_heard(engine, &count, (*step)->undo.on);
-    }
-    const char *topics[65] = {0};
-    for (size_t i = 0; i < count; i++)
-        topics[i] = engine->hears[i]->name;
-    if (count > 0) {
-        engine->consumer = kafka_consumer_new(config.kafka_bootstrap, service->name, service->name,
-                                              topics, errbuf, errbuf_size);
-        if (engine->consumer == NULL || !watch_fd(engine, kafka_consumer_fd(engine->consumer)))
-            return NULL;
-    }
-    return engine;
-}
-
-bool engine_start(struct engine *engine)
-{
-    return pthread_create(&engine->thread, NULL, engine_thread, engine) == 0;
-}
-
-static void wake(struct engine *engine)
-{
-    uint64_t one = 1;
-    if (write(engine->wake_fd, &one, sizeof one) < 0 && errno != EAGAIN)
-        abort();
-}
-
-bool engine_submit(struct engine *engine, struct engine_command *command)
-{
-    if (atomic_load(&engine->pending) >= config.backlog_max)
-        return false;
-    pthread_mutex_lock(&engine->lock);
-    bool taken = !atomic_load(&engine->draining) && engine->queue_count < ENGINE_QUEUE_MAX;
-    bool first = engine->queue_count == 0;
-    if (taken) {
-        command->next = NULL;
-        *engine->queue_tail = command;
-        engine->queue_tail = &command->next;
-        engine->queue_count++;
-    }
-    pthread_mutex_unlock(&engine->lock);
-    if (taken && first)
-        wake(engine);
-    return taken;
-}
-
-void engine_drain(struct engine *engine)
-{
-    pthread_mutex_lock(&engine->lock); /* after this no command is taken any more */
-    atomic_store(&engine->draining, true);
-    pthread_mutex_unlock(&engine->lock);
-    wake(engine);
-}
-
-void engine_join(struct engine *engine)
-{
-    pthread_join(engine->thread, NULL);
-}
-
-void engine_free(struct engine *engine)
-{
-    if (engine == NULL)
-        return;
-    for (size_t i = 0; i < engine->lanes_count; i++)
-        free(engine->lanes[i]);
-    batch_free(engine->batch);
-    pg_free(engine->pg);
-    kafka_consumer_free(engine->consumer);
-    kafka_producer_free(engine->producer);
-    close(engine->wake_fd);
-    close(engine->epoll_fd);
-    pthread_mutex_destroy(&engine->lock);
-    free(engine->records);
-    free(engine->hears);
-    free(engine);
-}
-
-void engine_on_outcome(struct engine *engine,
-                       void (*told)(void *opaque, const struct saga_uuid *order_id), void *opaque)
-{
-    engine->told = told;
-    engine->told_opaque = opaque;
-}
-
-void engine_health(struct engine *engine, struct engine_health *ret)
-{
-    *ret = (struct engine_health){.started = atomic_load(&engine->started),
-                                  .database = atomic_load(&engine->database_ok),
-                                  .outbox_pending = atomic_load(&engine->pending),
-                                  .outbox_oldest_us = atomic_load(&engine->oldest_us)};
-    ret->kafka = engine->producer == NULL || kafka_producer_connected(engine->producer);
-    pthread_mutex_lock(&engine->lock);
-    ret->accepting = !atomic_load(&engine->draining) && ret->database &&
-                     ret->outbox_pending < config.backlog_max;
-    memcpy(ret->detail, engine->detail, sizeof ret->detail);
-    pthread_mutex_unlock(&engine->lock);
-}
-
-void engine_lags(struct engine *engine,
-                 void (*each)(void *opaque, const char *topic, int32_t partition, int64_t lag),
-                 void *opaque)
-{
-    if (engine->consumer != NULL)
-        kafka_consumer_lags(engine->consumer, each, opaque);
 }

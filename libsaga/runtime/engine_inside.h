@@ -103,6 +103,7 @@ size_t park_headers(struct arena *arena, struct saga_text kept,
                     struct envelope_header ret_headers[ENVELOPE_HEADERS_MAX]);
 
 /* engine.c */
+void *engine_run(void *opaque); /* its thread; opaque: the engine */
 void engine_detail(struct engine *engine, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 /* Adds a row set of a statement with one array per field of the shape. */

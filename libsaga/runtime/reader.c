@@ -12,6 +12,7 @@
  */
 #include "runtime/reader_inside.h"
 
+#include "ports/failpoint.h"
 #include "ports/system.h"
 #include "runtime/config.h"
 
@@ -134,6 +135,8 @@ static void redis_serve(struct reader *reader, struct read *reads, size_t count)
         values[sets] = read->value;
         seconds[sets++] = read->seconds;
     }
+    if (sets > 0 && FAILPOINT(key_unremembered))
+        set_ok = false;
     if (set_ok && sets > 0)
         atomic_store(&reader->redis_ok,
                      set_ok = redis_set(reader->redis, keys, values, seconds, sets));

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <sys/epoll.h>
 
+#include "ports/failpoint.h"
 #include "ports/system.h"
 #include "runtime/metrics.h"
 #include "saga_sql.h"
@@ -47,6 +48,8 @@ static void delivered(void *opaque, int32_t number, int64_t seq, enum saga_verdi
     struct lane *lane = find_lane(engine, number);
     if (lane == NULL)
         return;
+    if (FAILPOINT(event_delivered))
+        verdict = SAGA_RETRY;
     if (verdict == SAGA_OK) {
         lane_acked(lane, seq);
     } else if (verdict == SAGA_POISON && engine->refused_count < ENGINE_REFUSED_MAX) {
@@ -196,7 +199,7 @@ static void catch_up(struct engine *engine, struct lane *lane)
         return;
     }
     int64_t room = lane_room(lane);
-    if (room <= 0)
+    if (room <= 0 || FAILPOINT(backlog_unread))
         return;
     struct arena arena = {0};
     struct pg_param params[] = {pg_int32(&arena, lane->number), pg_int(&arena, lane->sent),
@@ -220,6 +223,8 @@ static void write_cursor(struct engine *engine, struct lane *lane)
 {
     struct arena arena = {0};
     int64_t acked = lane->acked;
+    if (FAILPOINT(cursor_unwritten))
+        pg_disconnect(engine->pg);
     struct pg_param params[] = {pg_int32(&arena, lane->number), pg_int(&arena, acked)};
     if (engine_ask(engine, sql_write_cursor, params, 2, NULL) == PG_OK)
         lane->written = acked;
@@ -364,7 +369,7 @@ void relay_work(struct engine *engine)
     if (now_us >= engine->next_commit_us) {
         static unsigned ticks;
         engine->next_commit_us = now_us + COMMIT_US;
-        if (engine->consumer != NULL)
+        if (engine->consumer != NULL && !FAILPOINT(offsets_uncommitted))
             kafka_consumer_commit(engine->consumer);
         if (++ticks % 2 == 0)
             adopt_lanes(engine);

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "ports/failpoint.h"
 #include "ports/json_tree.h"
 #include "ports/system.h"
 
@@ -257,6 +258,8 @@ void request_answer(struct saga_request *request, int status, const char *conten
     http_answer_header(request->exchange, "X-Request-Id", request->id);
     door_count(request, status);
     const char *path = request->route ? request->route->route->path : "";
+    if (request->route != NULL && request->route->route->json)
+        (void)FAILPOINT(door_answering);
     if (status >= 500 && strcmp(path, "/readyz") != 0) { /* that is its normal way to say no */
         struct log_about about = {.traceparent = request->traceparent};
         log_line(LOG_WARN, &about, "%s %s: %d", http_method(request->exchange), path, status);

@@ -1,0 +1,64 @@
+/*
+ * failpoint.h: places where a test makes this process fail. Compiled into the test build only; in
+ * the release build FAILPOINT is false and nothing else is left of it.
+ *
+ * A test arms one point by way of a file that it shares with the process:
+ * SAGA_TEST_FAILPOINTS names a folder, the file in it has the name of the program.
+ */
+#ifndef PORTS_FAILPOINT_H
+#define PORTS_FAILPOINT_H
+
+#include <stdbool.h>
+
+/* Each: its name; whether the place can fail without the process dying; where it stands. */
+#define FAILPOINTS(POINT)                                                                          \
+    POINT(start_connected, true, "the database is reached, no lane is taken")                      \
+    POINT(start_lane_taken, true, "the lane is taken, nothing is published")                       \
+    POINT(batch_collected, true, "messages are gathered, nothing is read")                         \
+    POINT(batch_loaded, true, "rows are locked and read")                                          \
+    POINT(batch_decided, true, "handlers have run, nothing is written")                            \
+    POINT(batch_flushed, true, "rows are sent, COMMIT is not")                                     \
+    POINT(commit_unanswered, true, "COMMIT is sent, its answer not read")                          \
+    POINT(batch_committed, true, "committed, nothing is published")                                \
+    POINT(batch_published, true, "handed to the producer, nobody is answered")                     \
+    POINT(batch_answered, true, "answered, no offset is stored")                                   \
+    POINT(batch_announced, true, "all is done, the next batch has not begun")                      \
+    POINT(event_delivered, true, "the broker has acknowledged, the lane does not know")            \
+    POINT(cursor_unwritten, true, "acknowledged, the cursor is not written")                       \
+    POINT(offsets_uncommitted, true, "offsets are stored, the broker does not know")               \
+    POINT(backlog_unread, true, "a lane is behind, its rows are not read")                         \
+    POINT(timers_taken, false, "due timers are read, not decided")                                 \
+    POINT(door_received, true, "a request is there, nothing is done")                              \
+    POINT(door_answering, false, "the answer is known, not sent")                                  \
+    POINT(key_unremembered, true, "committed, Redis does not know the key")
+
+enum failpoint {
+#define FAILPOINT_ENUM(name, fails, where) FAILPOINT_##name,
+    FAILPOINTS(FAILPOINT_ENUM)
+#undef FAILPOINT_ENUM
+        FAILPOINT_COUNT
+};
+
+enum failpoint_fault {
+    FAILPOINT_KILL,  /* as by kill -9 */
+    FAILPOINT_PAUSE, /* two seconds */
+    FAILPOINT_ERROR  /* FAILPOINT is true: what stands here fails */
+};
+
+/* The file, as both sides map it. */
+struct failpoint_control {
+    _Atomic int armed; /* the point's number and one; 0: none */
+    _Atomic int fault;
+    _Atomic int countdown; /* fires when the point is passed for the nth time */
+    _Atomic int fired;
+    _Atomic int passed[FAILPOINT_COUNT];
+};
+
+#ifdef SAGA_FAILPOINTS
+bool failpoint_passed(enum failpoint point);
+#define FAILPOINT(name) failpoint_passed(FAILPOINT_##name)
+#else
+#define FAILPOINT(name) false
+#endif
+
+#endif

@@ -1,0 +1,158 @@
+/* engine_life.c: an engine is made, started, handed work, asked how it is, and ended. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "runtime/engine_inside.h"
+
+#define ARENA_MAX (32u * 1024 * 1024)
+
+static void add_heard(struct engine *engine, size_t *count, saga_events on)
+{
+    for (; on != NULL && *on != NULL; on++) {
+        bool known = false;
+        for (size_t i = 0; i < *count; i++)
+            known = known || strcmp(engine->hears[i]->name, (*on)->name) == 0;
+        if (!known)
+            engine->hears[(*count)++] = *on;
+    }
+}
+
+static bool watch_fd(struct engine *engine, int fd)
+{
+    struct epoll_event event = {.events = EPOLLIN, .data.fd = fd};
+    return epoll_ctl(engine->epoll_fd, EPOLL_CTL_ADD, fd, &event) == 0;
+}
+
+struct engine *engine_new(const struct saga_service *service, char *errbuf, size_t errbuf_size)
+{
+    struct engine *engine = calloc(1, sizeof *engine);
+    if (engine == NULL)
+        return NULL;
+    engine->service = service;
+    engine->queue_tail = &engine->queue_head;
+    engine->linger.fixed_us = (int32_t)config.linger_us;
+    pthread_mutex_init(&engine->lock, NULL);
+    engine->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    engine->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+    engine->pg = pg_new(config.database_url, service->name);
+    engine->batch = batch_new(service, (size_t)config.batch_max, ARENA_MAX);
+    engine->records = calloc((size_t)config.batch_max, sizeof *engine->records);
+    engine->hears = calloc(65, sizeof *engine->hears);
+    if (engine->wake_fd < 0 || engine->epoll_fd < 0 || engine->records == NULL ||
+        engine->hears == NULL || !watch_fd(engine, engine->wake_fd)) {
+        snprintf(errbuf, errbuf_size, "the engine cannot start: %s", strerror(errno));
+        return NULL;
+    }
+    size_t count = 0;
+    for (const struct saga_watch *const *watch = service->watches; watch && *watch; watch++)
+        add_heard(engine, &count, (*watch)->on);
+    for (const struct saga_step *const *step = service->steps; step && *step; step++) {
+        add_heard(engine, &count, (*step)->action.on);
+        add_heard(engine, &count, (*step)->undo.on);
+    }
+    const char *topics[65] = {0};
+    for (size_t i = 0; i < count; i++)
+        topics[i] = engine->hears[i]->name;
+    if (count > 0) {
+        engine->consumer = kafka_consumer_new(config.kafka_bootstrap, service->name, service->name,
+                                              topics, errbuf, errbuf_size);
+        if (engine->consumer == NULL || !watch_fd(engine, kafka_consumer_fd(engine->consumer)))
+            return NULL;
+    }
+    return engine;
+}
+
+bool engine_start(struct engine *engine)
+{
+    return pthread_create(&engine->thread, NULL, engine_run, engine) == 0;
+}
+
+static void wake(struct engine *engine)
+{
+    uint64_t one = 1;
+    if (write(engine->wake_fd, &one, sizeof one) < 0 && errno != EAGAIN)
+        abort();
+}
+
+bool engine_submit(struct engine *engine, struct engine_command *command)
+{
+    if (atomic_load(&engine->pending) >= config.backlog_max)
+        return false;
+    pthread_mutex_lock(&engine->lock);
+    bool taken = !atomic_load(&engine->draining) && engine->queue_count < ENGINE_QUEUE_MAX;
+    bool first = engine->queue_count == 0;
+    if (taken) {
+        command->next = NULL;
+        *engine->queue_tail = command;
+        engine->queue_tail = &command->next;
+        engine->queue_count++;
+    }
+    pthread_mutex_unlock(&engine->lock);
+    if (taken && first)
+        wake(engine);
+    return taken;
+}
+
+void engine_drain(struct engine *engine)
+{
+    pthread_mutex_lock(&engine->lock); /* after this no command is taken any more */
+    atomic_store(&engine->draining, true);
+    pthread_mutex_unlock(&engine->lock);
+    wake(engine);
+}
+
+void engine_join(struct engine *engine)
+{
+    pthread_join(engine->thread, NULL);
+}
+
+void engine_free(struct engine *engine)
+{
+    if (engine == NULL)
+        return;
+    for (size_t i = 0; i < engine->lanes_count; i++)
+        free(engine->lanes[i]);
+    batch_free(engine->batch);
+    pg_free(engine->pg);
+    kafka_consumer_free(engine->consumer);
+    kafka_producer_free(engine->producer);
+    close(engine->wake_fd);
+    close(engine->epoll_fd);
+    pthread_mutex_destroy(&engine->lock);
+    free(engine->records);
+    free(engine->hears);
+    free(engine);
+}
+
+void engine_on_outcome(struct engine *engine,
+                       void (*told)(void *opaque, const struct saga_uuid *order_id), void *opaque)
+{
+    engine->told = told;
+    engine->told_opaque = opaque;
+}
+
+void engine_health(struct engine *engine, struct engine_health *ret)
+{
+    *ret = (struct engine_health){.started = atomic_load(&engine->started),
+                                  .database = atomic_load(&engine->database_ok),
+                                  .outbox_pending = atomic_load(&engine->pending),
+                                  .outbox_oldest_us = atomic_load(&engine->oldest_us)};
+    ret->kafka = engine->producer == NULL || kafka_producer_connected(engine->producer);
+    pthread_mutex_lock(&engine->lock);
+    ret->accepting = !atomic_load(&engine->draining) && ret->database &&
+                     ret->outbox_pending < config.backlog_max;
+    memcpy(ret->detail, engine->detail, sizeof ret->detail);
+    pthread_mutex_unlock(&engine->lock);
+}
+
+void engine_lags(struct engine *engine,
+                 void (*each)(void *opaque, const char *topic, int32_t partition, int64_t lag),
+                 void *opaque)
+{
+    if (engine->consumer != NULL)
+        kafka_consumer_lags(engine->consumer, each, opaque);
+}
