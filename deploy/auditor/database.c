@@ -40,8 +40,11 @@ struct database *database_look(const char *conninfo, const char *name)
     database->connection = PQconnectdb(conninfo);
     if (PQstatus(database->connection) != CONNECTION_OK)
         failed(database, "cannot be reached");
-    /* The snapshot is taken by the first statement that needs one, not by BEGIN. */
-    else if (run(database, "SET work_mem = '64MB'; SET statement_timeout = 0", "a setting") &&
+    /* Whoever wants a table for himself waits for us, and we, with our next connection, for him:
+     * so nobody waits for long. The moment is that of the first SELECT, not of BEGIN. */
+    else if (run(database,
+                 "SET work_mem = '64MB'; SET statement_timeout = 0; SET lock_timeout = '2s'",
+                 "a setting") &&
              run(database, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY", "BEGIN") &&
              run(database, "SELECT txid_current_if_assigned()", "SELECT"))
         return database;

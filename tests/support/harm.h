@@ -1,0 +1,22 @@
+/*
+ * harm.h: a test that does harm to the stack under load: customers place orders over every path and
+ * the auditor looks all the time; in the end every order is there once, and at its end.
+ */
+#ifndef SUPPORT_HARM_H
+#define SUPPORT_HARM_H
+
+#include "traffic.h"
+
+/* Orders a second. */
+#define HARM_RATE 300
+
+/* For TestSuite's init: attaches to the stack, and lets the auditor look. */
+void harm_attach(void);
+/* The load is on when it returns. */
+struct traffic *harm_begin(void);
+/* Waits until a second's worth of orders more was accepted. */
+void harm_wait_accepted(const struct traffic *traffic);
+/* Fails the test unless all is well; frees the traffic. */
+void harm_end(struct traffic *traffic);
+
+#endif
