@@ -124,6 +124,18 @@ static enum MHD_Result measure_field(void *opaque, enum MHD_ValueKind kind, cons
     return MHD_YES;
 }
 
+/* Whether it is in doubt where the body ends: who stands before us may have read it otherwise, and
+ * taken for a second request what we take for the body, or the other way round (RFC 9112, 6.3). */
+static bool is_ambiguous(const struct http_exchange *exchange)
+{
+    const char *encoding = http_header(exchange, "Transfer-Encoding");
+    size_t lengths = http_header_count(exchange, "Content-Length");
+    if (encoding == NULL)
+        return lengths > 1;
+    return lengths > 0 || http_header_count(exchange, "Transfer-Encoding") > 1 ||
+           strcasecmp(encoding, "chunked") != 0;
+}
+
 /* The status to refuse it with, before its body is read; 0: none. */
 static int refusal(struct http_exchange *exchange)
 {
@@ -133,6 +145,8 @@ static int refusal(struct http_exchange *exchange)
         return 414;
     if (size.bytes > HTTP_HEADERS_MAX || size.fields > HTTP_FIELDS_MAX)
         return 431;
+    if (is_ambiguous(exchange))
+        return 400;
     const char *length = http_header(exchange, "Content-Length");
     if (length != NULL && strtoull(length, NULL, 10) > HTTP_BODY_MAX)
         return 413;

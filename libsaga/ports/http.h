@@ -23,7 +23,8 @@ struct http_handler {
     /* A whole request is here. It must be answered with http_answer, now or later on the same
      * thread (it is suspended meanwhile, and lives until then even if the client has gone). */
     void (*request)(void *opaque, struct http_exchange *exchange);
-    /* Refused by the port itself, with 413, 414 or 431: answer it now. */
+    /* Refused by the port itself, with 400 (it is in doubt where the body ends), 413, 414 or
+     * 431: answer it now. */
     void (*refused)(void *opaque, struct http_exchange *exchange, int status);
     /* The exchange is over: free what hangs on it. */
     void (*over)(void *opaque, struct http_exchange *exchange);

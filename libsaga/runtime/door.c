@@ -210,15 +210,24 @@ static void on_request(void *opaque, struct http_exchange *exchange)
 static void on_refused(void *opaque, struct http_exchange *exchange, int status)
 {
     struct saga_request *request = new_request(opaque, exchange);
-    if (status == 413)
+    switch (status) {
+    case 400:
+        saga_request_add_header(request, "Connection", "close");
+        saga_request_problem(request, status, "ambiguous_length",
+                             "It must have one Content-Length, or be chunked, and never both.", 0);
+        break;
+    case 413:
         saga_request_problem(request, status, "body_too_large",
                              "The body may have at most 65536 bytes.", 0);
-    else if (status == 414)
+        break;
+    case 414:
         saga_request_problem(request, status, "target_too_long",
                              "Path and query may have at most 8192 bytes.", 0);
-    else
+        break;
+    default:
         saga_request_problem(request, status, "headers_too_large",
                              "The headers may have at most 64 fields and 16384 bytes.", 0);
+    }
 }
 
 static void on_over(void *opaque, struct http_exchange *exchange)

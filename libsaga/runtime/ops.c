@@ -14,6 +14,8 @@ const struct saga_problem ops_problems[] = {
      "The path exists, but not for this method. The Allow header lists those that it takes."},
     {"unsupported_media_type", "The body is of another type",
      "Send the body with Content-Type: application/json."},
+    {"ambiguous_length", "It is in doubt where the body ends",
+     "Send one Content-Length, or Transfer-Encoding: chunked, and never both."},
     {"body_too_large", "The body is too large", "A body may have at most 64 KiB."},
     {"target_too_long", "The request target is too long",
      "Path and query together may have at most 8 KiB."},

@@ -21,14 +21,14 @@ static bool wait_for(int fd, short events, int64_t end_us)
     return left_ms > 0 && poll(&poll_fd, 1, (int)left_ms) > 0;
 }
 
-static bool send_all(int fd, const struct http_buffer *out, int64_t end_us)
+static bool send_all(int fd, const char *bytes, size_t len, int64_t end_us)
 {
     size_t sent = 0;
 
-    while (sent < out->len) {
+    while (sent < len) {
         if (!wait_for(fd, POLLOUT, end_us))
             return false;
-        ssize_t n = send(fd, out->at + sent, out->len - sent, MSG_NOSIGNAL | MSG_DONTWAIT);
+        ssize_t n = send(fd, bytes + sent, len - sent, MSG_NOSIGNAL | MSG_DONTWAIT);
         if (n <= 0)
             return false;
         sent += (size_t)n;
@@ -51,9 +51,8 @@ static void receive(int fd, struct call *call, int64_t end_us)
     }
 }
 
-struct http_answer *http_call_bytes(const char *base, const char *method, const char *path,
-                                    const char *headers, const char *body, size_t body_len,
-                                    int timeout_ms)
+struct http_answer *http_call_raw(const char *base, const char *bytes, size_t len, bool half_close,
+                                  int timeout_ms)
 {
     struct call *call = calloc(1, sizeof *call);
     if (call == NULL)
@@ -61,18 +60,28 @@ struct http_answer *http_call_bytes(const char *base, const char *method, const 
     call->answer.head = call->answer.body = "";
     int64_t end_us = clock_us() + (int64_t)timeout_ms * 1000;
     struct sockaddr_in address = http_address(base);
-    struct http_buffer out = {0};
-    http_write_request(&out, base, method, path, headers, body, body_len);
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (fd >= 0 && connect(fd, (struct sockaddr *)&address, sizeof address) == 0) {
         /* A server may answer and close before it has read all: its answer counts. */
-        send_all(fd, &out, end_us);
+        send_all(fd, bytes, len, end_us);
+        if (half_close)
+            shutdown(fd, SHUT_WR);
         receive(fd, call, end_us);
     }
     if (fd >= 0)
         close(fd);
-    free(out.at);
     return &call->answer;
+}
+
+struct http_answer *http_call_bytes(const char *base, const char *method, const char *path,
+                                    const char *headers, const char *body, size_t body_len,
+                                    int timeout_ms)
+{
+    struct http_buffer out = {0};
+    http_write_request(&out, base, method, path, headers, body, body_len);
+    struct http_answer *answer = http_call_raw(base, out.at, out.len, false, timeout_ms);
+    free(out.at);
+    return answer;
 }
 
 struct http_answer *http_call(const char *base, const char *method, const char *path,

@@ -1,0 +1,467 @@
+/*
+ * hostile.c: what strangers send: every rule of an order at and around its bound, every wrong type
+ * in every place, JSON that is none, requests that are no HTTP, clients that are slow or many. Each
+ * has its exact answer; nothing refused leaves a row; the service lives on, in its memory.
+ */
+#include <arpa/inet.h>
+#include <criterion/criterion.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "support/clock.h"
+#include "support/db.h"
+#include "support/http.h"
+#include "support/orders.h"
+#include "support/stack.h"
+
+#define TIMEOUT_MS 10000
+#define IDLE 2000
+#define RSS_MAX_KB (192 * 1024)
+
+static int64_t before;
+static int cases, accepted;
+
+static int64_t orders(void)
+{
+    return db_int(DB_ORDER, "SELECT count(*) FROM orders", NULL);
+}
+
+static void begin(void)
+{
+    cr_assert(stack_attach());
+    before = orders();
+    cases = accepted = 0;
+}
+
+static int64_t rss_kb(void)
+{
+    struct stack_part part;
+    char path[40], line[200];
+    long long kb = 0;
+    cr_assert(stack_part("order-svc", &part));
+    snprintf(path, sizeof path, "/proc/%d/status", (int)part.pid);
+    FILE *file = fopen(path, "re");
+    while (file != NULL && fgets(line, sizeof line, file) != NULL)
+        if (strncmp(line, "VmRSS:", 6) == 0)
+            kb = strtoll(line + 6, NULL, 10);
+    if (file != NULL)
+        fclose(file);
+    return kb;
+}
+
+/* As many orders more as were answered 201, the service is ready, and it has not grown. */
+static void end(void)
+{
+    cr_assert_eq(orders(), before + accepted, "%d cases, %d accepted", cases, accepted);
+    struct http_answer *ready =
+        http_call(stack_address("ORDER_API"), "GET", "/readyz", NULL, NULL, TIMEOUT_MS);
+    cr_assert_eq(ready->status, 200);
+    http_answer_free(ready);
+    cr_assert_lt(rss_kb(), RSS_MAX_KB);
+    fprintf(stderr, "hostile: %d cases, %d of them orders\n", cases, accepted);
+}
+
+TestSuite(hostile, .init = begin, .fini = end, .timeout = 120);
+
+/* ---- bodies ---- */
+
+static void expect_bytes(const char *body, size_t len, int status, const char *code,
+                         const char *pointer)
+{
+    struct http_answer *http =
+        http_call_bytes(stack_address("ORDER_API"), "POST", "/v1/orders",
+                        "Content-Type: application/json\r\n", body, len, TIMEOUT_MS);
+    char wanted[120];
+    cases++;
+    accepted += http->status == 201;
+    cr_assert_eq(http->status, status, "%.300s: %d, not %d: %s", body, http->status, status,
+                 http->body);
+    snprintf(wanted, sizeof wanted, "\"code\":\"%s\"", code);
+    cr_assert(status == 201 || strstr(http->body, wanted) != NULL, "%.300s: %s", body, http->body);
+    snprintf(wanted, sizeof wanted, "\"pointer\":\"%s\"", pointer ? pointer : "");
+    cr_assert(pointer == NULL || strstr(http->body, wanted) != NULL, "%.300s: %s is missing: %s",
+              body, wanted, http->body);
+    http_answer_free(http);
+}
+
+/* An order in which one member has another value. */
+struct place {
+    const char *pointer, *before, *after;
+};
+#define HEAD "{\"customer_id\":"
+#define ITEMS ",\"items\":[{\"sku\":"
+#define TAIL "\"payment_method\":\"pm_card\",\"shipping_address\":{\"country\":\"DE\"}}"
+#define ORDER(customer, currency, sku, quantity, amount)                                           \
+    HEAD customer ",\"currency\":" currency ITEMS sku ",\"quantity\":" quantity                    \
+                  ",\"unit_amount\":" amount "}]," TAIL
+
+static const struct place strings[] = {
+    {"#/customer_id", HEAD,
+     ",\"currency\":\"EUR\"" ITEMS "\"SKU-1\",\"quantity\":1,\"unit_amount\":1}]," TAIL},
+    {"#/items/0/sku", HEAD "\"c\",\"currency\":\"EUR\"" ITEMS,
+     ",\"quantity\":1,\"unit_amount\":1}]," TAIL},
+    {"#/payment_method",
+     HEAD "\"c\",\"currency\":\"EUR\"" ITEMS
+          "\"SKU-1\",\"quantity\":1,\"unit_amount\":1}],\"payment_method\":",
+     ",\"shipping_address\":{\"country\":\"DE\"}}"},
+};
+#define COUNT(array) (sizeof(array) / sizeof *(array))
+
+static void put(const struct place *place, const char *value, int status)
+{
+    static char body[4096];
+    snprintf(body, sizeof body, "%s%s%s", place->before, value, place->after);
+    expect_bytes(body, strlen(body), status, status == 400 ? "malformed_json" : "invalid_order",
+                 status == 422 ? place->pointer : NULL);
+}
+
+/* 1 to 64 visible ASCII characters; of a sku only some of those. */
+Test(hostile, names)
+{
+    static const char *const wrong[] = {
+        "\"\"",         "\" \"",       "\"a b\"",     "\"a\\u0001\"", "\"a\\n\"",
+        "\"a\\t\"",     "\"\\u007f\"", "\"\\u00e9\"", "\"\xc3\xa9\"", "\"\\ud83d\\ude00\"",
+        "\"a\\u2028\"", "null",        "true",        "false",        "0",
+        "-1",           "1.5",         "[]",          "[\"a\"]",      "{}",
+        "{\"a\":1}"};
+    static const char *const no_json[] = {"\"\\u0000\"",
+                                          "\"\\ud800\"",
+                                          "\"\\udc00\"",
+                                          "\"\\ud800\\ud800\"",
+                                          "\"\x01\"",
+                                          "\"\xff\"",
+                                          "\"\xc0\x80\"",
+                                          "\"\xed\xa0\x80\"",
+                                          "\"\xf5\x80\x80\x80\"",
+                                          "\"\xe2\x82\"",
+                                          "\"\\x\"",
+                                          "\"\\u12\"",
+                                          "\"",
+                                          "'a'",
+                                          "a",
+                                          "undefined"};
+    char text[80];
+    for (size_t p = 0; p < COUNT(strings); p++) {
+        for (size_t i = 0; i < COUNT(wrong); i++)
+            put(&strings[p], wrong[i], 422);
+        for (size_t i = 0; i < COUNT(no_json); i++)
+            put(&strings[p], no_json[i], 400);
+        for (int len = 1; len <= 65; len += len == 1 ? 62 : 1) {
+            snprintf(text, sizeof text, "\"%.*s\"", len,
+                     "nnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnn");
+            put(&strings[p], text, len > 64 ? 422 : 201);
+        }
+    }
+    put(&strings[1], "\"a/b\"", 422);
+    put(&strings[1], "\"a~b\"", 422);
+    put(&strings[1], "\"a._-9Z\"", 201);
+    put(&strings[0], "\"!~\"", 201);
+    put(&strings[0], "\"\\u0021\"", 201);
+}
+
+/* Integers in their bounds, and nothing that only looks like one. */
+Test(hostile, numbers)
+{
+    static const struct place quantity = {
+        "#/items/0/quantity", HEAD "\"c\",\"currency\":\"EUR\"" ITEMS "\"SKU-1\",\"quantity\":",
+        ",\"unit_amount\":1}]," TAIL};
+    static const struct place amount = {"#/items/0/unit_amount",
+                                        HEAD "\"c\",\"currency\":\"EUR\"" ITEMS
+                                             "\"SKU-1\",\"quantity\":1,\"unit_amount\":",
+                                        "}]," TAIL};
+    static const char *const wrong[] = {"\"1\"",
+                                        "1.0",
+                                        "1e0",
+                                        "1E2",
+                                        "0.5",
+                                        "-0.0",
+                                        "true",
+                                        "null",
+                                        "[]",
+                                        "[1]",
+                                        "{}",
+                                        "-1",
+                                        "-9223372036854775808",
+                                        "9223372036854775807",
+                                        "1000000000001"};
+    static const char *const no_json[] = {"9223372036854775808",
+                                          "-9223372036854775809",
+                                          "99999999999999999999999999999999",
+                                          "1e400",
+                                          "-1e400",
+                                          "01",
+                                          "00",
+                                          "-",
+                                          "+1",
+                                          ".5",
+                                          "1.",
+                                          "1e",
+                                          "1e+",
+                                          "0x10",
+                                          "NaN",
+                                          "Infinity",
+                                          "-Infinity",
+                                          "1_000",
+                                          "1,000",
+                                          ""};
+    for (size_t i = 0; i < COUNT(wrong); i++) {
+        put(&quantity, wrong[i], 422);
+        put(&amount, wrong[i], 422);
+    }
+    for (size_t i = 0; i < COUNT(no_json); i++) {
+        put(&quantity, no_json[i], 400);
+        put(&amount, no_json[i], 400);
+    }
+    put(&quantity, "0", 422);
+    put(&quantity, "1", 201);
+    put(&quantity, "1000000", 201);
+    put(&quantity, "1000001", 422);
+    put(&amount, "0", 201);
+    put(&amount, "-0", 201);
+    put(&amount, "1000000000000", 201);
+}
+
+static void replaced(const char *part, const char *other, int status, const char *pointer)
+{
+    static const char good[] = "{\"customer_id\":\"c\",\"currency\":\"EUR\",\"items\":[{\"sku\":"
+                               "\"SKU-1\",\"quantity\":1,\"unit_amount\":1}],\"payment_method\":"
+                               "\"pm_card\",\"shipping_address\":{\"country\":\"DE\"}}";
+    static char body[16384];
+    const char *at = strstr(good, part);
+    cr_assert_not_null(at, "%s", part);
+    snprintf(body, sizeof body, "%.*s%s%s", (int)(at - good), good, other, at + strlen(part));
+    expect_bytes(body, strlen(body), status, status == 400 ? "malformed_json" : "invalid_order",
+                 pointer);
+}
+
+Test(hostile, codes)
+{
+    static const char *const currencies[] = {
+        "eur", "EU", "EURO", "978", "XXX", "DEM", "ZZZ", "E UR", "", "EUR ", "\\u0045UR\\u0020"};
+    static const char *const countries[] = {"de", "D",  "DEU", "276", "XX",
+                                            "ZZ", "UK", "EU",  "",    "D E"};
+    char text[40];
+    for (size_t i = 0; i < COUNT(currencies); i++) {
+        snprintf(text, sizeof text, "\"%s\"", currencies[i]);
+        replaced("\"EUR\"", text, 422, "#/currency");
+    }
+    for (size_t i = 0; i < COUNT(countries); i++) {
+        snprintf(text, sizeof text, "\"%s\"", countries[i]);
+        replaced("\"DE\"", text, 422, "#/shipping_address/country");
+    }
+    replaced("\"EUR\"", "\"\\u0045UR\"", 201, NULL);
+    replaced("\"EUR\"", "\"JPY\"", 201, NULL);
+    replaced("\"DE\"", "\"CH\"", 201, NULL);
+}
+
+Test(hostile, shapes)
+{
+    static const char *const values[] = {"null", "true", "1", "\"a\"", "[]", "[{}]"};
+    static const char *const lines[] = {"name", "line1", "line2", "city", "state", "postal_code"};
+    char text[1200], pointer[80], long_line[260];
+    for (size_t i = 0; i < COUNT(values); i++) {
+        replaced("{\"country\":\"DE\"}", values[i], 422, "#/shipping_address");
+        replaced("{\"sku\":\"SKU-1\",\"quantity\":1,\"unit_amount\":1}", values[i], 422,
+                 "#/items/0");
+        snprintf(text, sizeof text, "\"DE\"},\"metadata\":%s", values[i]);
+        if (i > 0) /* null is an absent one's own business */
+            replaced("\"DE\"}", text, 422, "#/metadata");
+    }
+    memset(long_line, 'x', sizeof long_line);
+    for (size_t i = 0; i < COUNT(lines); i++) {
+        snprintf(pointer, sizeof pointer, "#/shipping_address/%s", lines[i]);
+        for (int len = 200; len <= 201; len++) {
+            snprintf(text, sizeof text, "\"DE\",\"%s\":\"%.*s\"", lines[i], len, long_line);
+            replaced("\"DE\"", text, len == 200 ? 201 : 422, len == 200 ? NULL : pointer);
+        }
+        snprintf(text, sizeof text, "\"DE\",\"%s\":7", lines[i]);
+        replaced("\"DE\"", text, 422, pointer);
+        snprintf(text, sizeof text, "\"DE\",\"%s\":\"a\",\"%s\":\"b\"", lines[i], lines[i]);
+        replaced("\"DE\"", text, 400, NULL);
+    }
+    replaced("\"quantity\":1,", "", 422, "#/items/0/quantity");
+    replaced("\"sku\":\"SKU-1\",", "", 422, "#/items/0/sku");
+    replaced("\"quantity\":1,", "\"quantity\":1,\"colour\":\"red\",", 422, "#/items/0/colour");
+    replaced("\"quantity\":1,", "\"quantity\":1,\"quantity\":1,", 400, NULL);
+    replaced("\"currency\":\"EUR\",", "\"currency\":\"EUR\",\"id\":\"1\",", 422, "#/id");
+    replaced("\"currency\":\"EUR\",", "\"currency\":\"EUR\",\"\":1,", 422, "#/");
+    replaced("\"currency\"", "\"Currency\"", 422, "#/Currency");
+}
+
+Test(hostile, metadata)
+{
+    char text[12000], value[600];
+    memset(value, 'v', sizeof value);
+    for (int count = 20; count <= 21; count++) {
+        size_t len = (size_t)snprintf(text, sizeof text, "\"DE\"},\"metadata\":{");
+        for (int i = 0; i < count; i++)
+            len +=
+                (size_t)snprintf(text + len, sizeof text - len, "%s\"m%d\":\"\"", i ? "," : "", i);
+        snprintf(text + len, sizeof text - len, "}");
+        replaced("\"DE\"}", text, count == 20 ? 201 : 422, count == 20 ? NULL : "#/metadata");
+    }
+    for (int len = 40; len <= 41; len++) {
+        snprintf(text, sizeof text, "\"DE\"},\"metadata\":{\"%.*s\":\"\"}", len, value);
+        replaced("\"DE\"}", text, len == 40 ? 201 : 422, NULL);
+    }
+    for (int len = 500; len <= 501; len++) {
+        snprintf(text, sizeof text, "\"DE\"},\"metadata\":{\"a\":\"%.*s\"}", len, value);
+        replaced("\"DE\"}", text, len == 500 ? 201 : 422, len == 500 ? NULL : "#/metadata/a");
+    }
+    static const char *const wrong[] = {"1", "null", "true", "{}", "[]", "1.5"};
+    for (size_t i = 0; i < COUNT(wrong); i++) {
+        snprintf(text, sizeof text, "\"DE\"},\"metadata\":{\"a\":%s}", wrong[i]);
+        replaced("\"DE\"}", text, 422, "#/metadata/a");
+    }
+}
+
+Test(hostile, no_json)
+{
+    static const char *const bodies[] = {
+        "",          " ",          "{",        "}",           "[",
+        "]",         "{]",         "{\"a\"}",  "{\"a\":}",    "{a:1}",
+        "{'a':1}",   "{\"a\":1,}", "{,}",      "[1,]",        "[,1]",
+        "{} {}",     "{}x",        "{}//c",    "/**/{}",      "\xef\xbb\xbf{}",
+        "tru",       "nul",        "\"a",      "{\"a\":tru}", "{\"a\":\"b}",
+        "{\"a\" 1}", "{1:2}",      "{null:1}", "\x80",        "{\"\xff\":1}"};
+    char deep[80];
+    for (size_t i = 0; i < COUNT(bodies); i++)
+        expect_bytes(bodies[i], strlen(bodies[i]), 400, "malformed_json", NULL);
+    expect_bytes("{}\0{}", 5, 400, "malformed_json", NULL);
+    expect_bytes("\xff\xfe{\0}\0", 6, 400, "malformed_json", NULL); /* UTF-16 */
+    memset(deep, '[', 40);
+    for (int depth = 16; depth <= 17; depth++) {
+        memset(deep + depth, ']', (size_t)depth);
+        expect_bytes(deep, (size_t)depth * 2, depth == 16 ? 422 : 400,
+                     depth == 16 ? "invalid_order" : "malformed_json", NULL);
+        memset(deep, '[', 40);
+    }
+    static const char *const others[] = {"[]", "null", "true", "1", "\"order\"", "1.5"};
+    for (size_t i = 0; i < COUNT(others); i++)
+        expect_bytes(others[i], strlen(others[i]), 422, "invalid_order", "#");
+}
+
+/* ---- requests that are no HTTP ---- */
+
+#define POST "POST /v1/orders HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n"
+
+Test(hostile, no_http)
+{
+    static const struct {
+        const char *bytes;
+        int status; /* 0: the connection is closed without an answer */
+        bool half_close;
+    } requests[] = {
+        {"\r\n\r\n", 0, true},
+        {"nonsense\r\n\r\n", 0, true},
+        {"GET\r\n\r\n", 0, true},
+        {"GET /livez\r\n\r\n", 400, true},
+        {"GET /livez HTTP/9.9\r\nHost: a\r\n\r\n", 505, true},
+        {"GET /livez HTTP/1.1\r\n\r\n", 400, true},
+        {"GET /livez HTTP/1.1\r\nHost: a\r\n\r\n", 200, false},
+        {"GET /livez HTTP/1.1\nHost: a\n\n", 200, false},
+        {"GET /livez HTTP/1.0\r\n\r\n", 200, false},
+        {"BREW /livez HTTP/1.1\r\nHost: a\r\n\r\n", 405, false},
+        {"OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n", 404, false},
+        {"GET http://a/livez HTTP/1.1\r\nHost: a\r\n\r\n", 404, false},
+        {"GET /livez HTTP/1.1\r\nHost: a\r\nBroken\r\n\r\n", 400, true},
+        {"GET /%00 HTTP/1.1\r\nHost: a\r\n\r\n", 404, false},
+        {"GET /v1/orders/%2e%2e HTTP/1.1\r\nHost: a\r\n\r\n", 404, false},
+        {"GET /v1/../livez HTTP/1.1\r\nHost: a\r\n\r\n", 404, false},
+        {POST "Content-Length: -1\r\n\r\n{}", 400, true},
+        {POST "Content-Length: x\r\n\r\n{}", 400, true},
+        {POST "Content-Length: 99999999999999999999\r\n\r\n{}", 413, true},
+        {POST "Content-Length: 65537\r\n\r\n{}", 413, true},
+        {POST "Content-Length: 2\r\nContent-Length: 3\r\n\r\n{}x", 400, true},
+        {POST "Content-Length: 2\r\nContent-Length: 2\r\n\r\n{}", 400, true},
+        {POST "Transfer-Encoding: chunked\r\nTransfer-Encoding: identity\r\n\r\n0\r\n\r\n", 400,
+         true},
+        {POST "Transfer-Encoding: chunked, chunked\r\n\r\n0\r\n\r\n", 400, true},
+        {POST "Content-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 400, true},
+        {POST "Transfer-Encoding: chunked\r\n\r\nzz\r\n{}\r\n0\r\n\r\n", 400, true},
+        {POST "Transfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n", 422, false},
+        {POST "Transfer-Encoding: gzip\r\n\r\n", 400, true},
+        {POST "\r\n", 400, false},
+        {POST "Content-Length: 10\r\n\r\n{}", 0, true},
+    };
+    for (size_t i = 0; i < COUNT(requests); i++) {
+        struct http_answer *answer =
+            http_call_raw(stack_address("ORDER_API"), requests[i].bytes, strlen(requests[i].bytes),
+                          requests[i].half_close, 3000);
+        cases++;
+        cr_expect_eq(answer->status, requests[i].status, "%s: %d, not %d: %.200s",
+                     requests[i].bytes, answer->status, requests[i].status, answer->body);
+        http_answer_free(answer);
+    }
+}
+
+/* ---- many, and slow ones ---- */
+
+static int dial(void)
+{
+    struct stack_part part;
+    static int port;
+    if (port == 0) {
+        cr_assert(stack_part("order-svc", &part));
+        port = part.port;
+    }
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    cr_assert(fd >= 0 && connect(fd, (struct sockaddr *)&address, sizeof address) == 0);
+    return fd;
+}
+
+/* Connections that say nothing, or half of something, do not keep others from being served. */
+Test(hostile, idle_connections)
+{
+    static int fds[IDLE];
+    struct rlimit limit = {IDLE + 200, IDLE + 200};
+    getrlimit(RLIMIT_NOFILE, &limit);
+    limit.rlim_cur = limit.rlim_max < IDLE + 200 ? limit.rlim_max : IDLE + 200;
+    cr_assert_eq(setrlimit(RLIMIT_NOFILE, &limit), 0);
+    for (size_t i = 0; i < IDLE; i++) {
+        static const char half[] = POST "Content-Length: 100\r\n\r\n{\"customer_id\"";
+        fds[i] = dial();
+        if (i % 2 == 0)
+            cr_assert_gt(send(fds[i], half, i % 4 ? sizeof half - 1 : 20, MSG_NOSIGNAL), 0);
+        cases++;
+    }
+    for (int i = 0; i < 20; i++) {
+        struct order_answer answer = order_send(order_body(NULL, NULL, NULL), NULL);
+        cr_assert_eq(answer.status, 201, "%d", answer.status);
+        accepted++;
+        order_answer_free(&answer);
+    }
+    for (size_t i = 0; i < IDLE; i++)
+        close(fds[i]);
+}
+
+static void count_created(void *opaque, uint64_t tag, const struct http_answer *answer)
+{
+    (void)tag;
+    *(int *)opaque += answer->status == 201;
+}
+
+/* Exactly as many ready at once as an epoll call returns, and one more or less. */
+Test(hostile, ready_at_once)
+{
+    static const size_t numbers[] = {127, 128, 129, 255, 256, 257};
+    for (size_t i = 0; i < COUNT(numbers); i++) {
+        int created = 0;
+        struct http_pool *pool = http_pool_new(stack_address("ORDER_API"), numbers[i], TIMEOUT_MS,
+                                               count_created, &created);
+        for (size_t n = 0; n < numbers[i]; n++)
+            http_pool_send(pool, n, "POST", "/v1/orders", "Content-Type: application/json\r\n",
+                           order_body(NULL, NULL, NULL));
+        cr_assert(CLOCK_UNTIL(20, (http_pool_work(pool, 10000), http_pool_pending(pool) == 0)));
+        cr_assert_eq(created, (int)numbers[i]);
+        accepted += created;
+        cases += created;
+        http_pool_free(pool);
+    }
+}
