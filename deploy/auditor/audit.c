@@ -135,7 +135,7 @@ static bool note_nameless(struct auditing *on, const struct entry *letter)
     if (on->nameless_count == PLACES_MAX)
         return failed("too many dead letters without an order");
     on->nameless[on->nameless_count++] =
-        (struct place){letter->topic, letter->partition, letter->offset};
+        (struct place){letter->db, letter->topic, letter->partition, letter->offset};
     return true;
 }
 
@@ -282,11 +282,9 @@ static void check_all_nameless(struct auditing *on)
 {
     static const struct audit_id none;
     while (belongs(on, &none)) {
-        const struct place place = {on->entry->topic, on->entry->partition, on->entry->offset};
+        const struct entry first = *on->entry;
         on->entries_count = 0;
-        while (belongs(on, &none) &&
-               place_compare(&place, &(struct place){on->entry->topic, on->entry->partition,
-                                                     on->entry->offset}) == 0)
+        while (belongs(on, &none) && entry_same_place(on->entry, &first))
             keep_entry(on);
         check_nameless(&on->check, on->entries, on->entries_count);
     }

@@ -284,17 +284,12 @@ static bool taken_by_rows(const struct audited *at, enum audit_topic topic, enum
     return false;
 }
 
-static bool same_place(const struct entry *a, const struct entry *b)
-{
-    return a->topic == b->topic && a->partition == b->partition && a->offset == b->offset;
-}
-
 static const struct entry *letter_of(const struct audited *at, const struct entry *record,
                                      enum audit_db db)
 {
     for (size_t i = 0; i < at->entries_count; i++)
         if (at->entries[i].kind == ENTRY_LETTER && at->entries[i].db == db &&
-            same_place(&at->entries[i], record))
+            entry_same_place(&at->entries[i], record))
             return &at->entries[i];
     return NULL;
 }
@@ -373,7 +368,7 @@ static void check_letter(const struct looking *on, const struct entry *letter)
         const struct entry *other = &at->entries[i];
         leads =
             leads || (other->kind == ENTRY_LETTER && other->db == letter->db && other->state != 1);
-        if (other->kind == ENTRY_RECORD && same_place(other, letter) && !letter->opaque &&
+        if (other->kind == ENTRY_RECORD && entry_same_place(other, letter) && !letter->opaque &&
             other->hash != letter->hash)
             broken(on, 7, "dead letter of %s about %s %d/%lld: its value is not the record's",
                    saga_services[letter->db], name, letter->partition, LL(letter->offset));

@@ -37,6 +37,8 @@ struct records {
 int place_compare(const void *left, const void *right)
 {
     const struct place *a = left, *b = right;
+    if (a->db != b->db)
+        return a->db < b->db ? -1 : 1;
     if (a->topic != b->topic)
         return a->topic < b->topic ? -1 : 1;
     if (a->partition != b->partition)
@@ -152,12 +154,52 @@ static bool readable(const struct topics_record *record, struct audit_id *ret_id
            names_order(record);
 }
 
+/* A bit for each service that has parked it without an order. */
+static uint8_t nameless_for(const struct records *records, const struct entry *entry)
+{
+    uint8_t mask = 0;
+    for (enum audit_db db = 0; records->nameless_count > 0 && db < DBS; db++) {
+        struct place place = {(uint8_t)db, entry->topic, entry->partition, entry->offset};
+        if (bsearch(&place, records->nameless, records->nameless_count, sizeof place,
+                    place_compare) != NULL)
+            mask = (uint8_t)(mask | 1u << db);
+    }
+    return mask;
+}
+
+static uint8_t taken_by(const struct part *part, int64_t offset)
+{
+    uint8_t mask = 0;
+    for (enum audit_db db = 0; part != NULL && db < DBS; db++)
+        if (offset < part->stored[db])
+            mask = (uint8_t)(mask | 1u << db);
+    return mask;
+}
+
+/* Fills in who said it as what; false: it is of another database. */
+static bool read_origin(struct records *records, const struct topics_record *record,
+                        struct entry *entry)
+{
+    unsigned epoch;
+    int lane;
+    long long seq;
+    if (sscanf(topics_header(record, "ce_id"), "%8x-%d-%lld", &epoch, &lane, &seq) != 3)
+        return true;
+    entry->lane = lane;
+    entry->seq = seq;
+    return epoch == records->epochs[entry->db];
+}
+
+static void add(struct records *records, struct entry *entry)
+{
+    records->full = records->full || !spill_add(records->spill, entry);
+}
+
 static void on_record(void *opaque, const struct topics_record *record)
 {
     struct records *records = opaque;
     enum audit_topic topic = saga_topic(record->topic);
     struct part *part = part_of(records, topic, record->partition);
-    struct place place = {(uint8_t)topic, record->partition, record->offset};
     struct entry entry = {.topic = (uint8_t)topic,
                           .kind = ENTRY_RECORD,
                           .db = (uint8_t)saga_topics[topic].says,
@@ -167,32 +209,27 @@ static void on_record(void *opaque, const struct topics_record *record)
                           .lane = -1,
                           .before = record->before,
                           .hash = text_hash(record->value, record->value_len)};
-    entry.readable = readable(record, &entry.id);
-    if (records->nameless_count > 0 &&
-        bsearch(&place, records->nameless, records->nameless_count, sizeof place, place_compare))
-        entry.readable = false;
-    unsigned epoch;
-    int lane;
-    long long seq;
-    const char *id = topics_header(record, "ce_id");
-    if (entry.readable && sscanf(id, "%8x-%d-%lld", &epoch, &lane, &seq) == 3) {
-        entry.lane = lane;
-        entry.seq = seq;
-        if (epoch != records->epochs[entry.db]) {
-            records->of_others++;
-            return;
-        }
-    }
-    if (!entry.readable) {
-        memset(&entry.id, 0, sizeof entry.id);
-        records->unreadable++;
-    }
-    for (enum audit_db db = 0; part != NULL && db < DBS; db++)
-        if (record->offset < part->stored[db])
-            entry.taken = (uint8_t)(entry.taken | 1u << db);
     if (part != NULL && record->offset >= part->end)
         part->end = record->offset + 1;
-    records->full = records->full || !spill_add(records->spill, &entry);
+    entry.readable = readable(record, &entry.id);
+    uint8_t taken = taken_by(part, record->offset), nameless = nameless_for(records, &entry);
+    if (entry.readable && !read_origin(records, record, &entry)) {
+        records->of_others++;
+        return;
+    }
+    if (entry.readable) {
+        entry.taken = (uint8_t)(taken & ~nameless);
+        add(records, &entry);
+    } else {
+        nameless = 0xff;
+    }
+    if (nameless == 0)
+        return;
+    records->unreadable++;
+    memset(&entry.id, 0, sizeof entry.id);
+    entry.readable = false;
+    entry.taken = taken & nameless;
+    add(records, &entry);
 }
 
 /* ---- all of them ---- */

@@ -6,8 +6,9 @@
 
 struct records;
 
-/* Where a record stands that a service has parked without an order. */
+/* Where a record stands that a service has parked without an order, because it cannot read it. */
 struct place {
+    uint8_t db; /* whose service */
     uint8_t topic;
     int32_t partition;
     int64_t offset;
@@ -20,7 +21,8 @@ struct records *records_look(const char *bootstrap);
 /*
  * Adds an ENTRY_RECORD for each record, up to the ends as they are now. epochs: what the events of
  * each database are marked with; those of others are counted and left out. nameless: sorted by
- * place_compare; records there name no order, whatever they look like. False: it has said why.
+ * place_compare; what one service cannot read another may be able to, so for the one the record
+ * names no order, and for the others it does. False: it has said why.
  */
 bool records_read(struct records *records, const uint32_t epochs[DBS], const struct place *nameless,
                   size_t nameless_count, struct spill *spill);

@@ -39,6 +39,12 @@ struct entry {
     int64_t hash;  /* RECORD, LETTER: of the value; KEY: of key and fingerprint */
 };
 
+/* Of the same record: on the same topic, partition and offset. */
+static inline bool entry_same_place(const struct entry *a, const struct entry *b)
+{
+    return a->topic == b->topic && a->partition == b->partition && a->offset == b->offset;
+}
+
 /* Of a dead letter, as the table has it. */
 enum letter_state { LETTER_PARKED, LETTER_HELD, LETTER_REDRIVE, LETTER_DISCARDED };
 
