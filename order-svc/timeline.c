@@ -1,7 +1,7 @@
 /* timeline.c: one line an entry; see timeline.h. */
 #include "timeline.h"
 
-#include <stdio.h>
+#include <errno.h>
 #include <stdlib.h>
 
 #include "saga/service.h"
@@ -33,10 +33,10 @@ struct saga_text timeline_said(struct saga_tx *tx, struct saga_text timeline,
 }
 
 struct entry {
-    long long at_us, offset;
-    int partition;
+    int64_t at_us, offset;
+    int32_t partition;
     size_t number;
-    char event[40], reason[40];
+    struct saga_text event, reason; /* they stay in the row */
 };
 
 static int compare(const void *left, const void *right)
@@ -47,38 +47,76 @@ static int compare(const void *left, const void *right)
     return (a->number > b->number) - (a->number < b->number);
 }
 
+/* Up to the next `end`, which goes with it, or to the end of the text. */
+static struct saga_text take(struct saga_text *text, char end)
+{
+    const char *stop = text->len > 0 ? memchr(text->at, end, text->len) : NULL;
+    struct saga_text taken = {text->at, stop ? (size_t)(stop - text->at) : text->len};
+    size_t used = stop ? taken.len + 1 : taken.len;
+    text->at += used;
+    text->len -= used;
+    return taken;
+}
+
+static bool take_number(struct saga_text *line, int64_t min, int64_t max, int64_t *ret_number)
+{
+    struct saga_text word = take(line, ' ');
+    char digits[21]; /* as INT64_MIN has, and the end */
+    if (word.len == 0 || word.len >= sizeof digits)
+        return false;
+    memcpy(digits, word.at, word.len);
+    digits[word.len] = '\0';
+    char *end;
+    errno = 0;
+    *ret_number = strtoll(digits, &end, 10);
+    return errno == 0 && *end == '\0' && *ret_number >= min && *ret_number <= max;
+}
+
+static bool read_entry(struct saga_text line, struct entry *ret_entry)
+{
+    int64_t partition;
+    if (!take_number(&line, 0, INT64_MAX, &ret_entry->at_us))
+        return false;
+    ret_entry->event = take(&line, ' ');
+    if (!take_number(&line, -1, INT32_MAX, &partition) ||
+        !take_number(&line, -1, INT64_MAX, &ret_entry->offset))
+        return false;
+    ret_entry->partition = (int32_t)partition;
+    ret_entry->reason = line;
+    return ret_entry->event.len > 0 && line.len > 0;
+}
+
+/* Lines that are none of ours are left out. */
 static size_t read_entries(struct saga_text timeline, struct entry entries[ENTRIES_MAX])
 {
     size_t count = 0;
     while (timeline.len > 0 && count < ENTRIES_MAX) {
-        const char *end = memchr(timeline.at, '\n', timeline.len);
-        size_t len = end ? (size_t)(end - timeline.at) : timeline.len;
-        char line[160];
-        snprintf(line, sizeof line, "%.*s", (int)len, timeline.at);
         struct entry *entry = &entries[count];
-        if (sscanf(line, "%lld %39s %d %lld %39s", &entry->at_us, entry->event, &entry->partition,
-                   &entry->offset, entry->reason) == 5)
+        if (read_entry(take(&timeline, '\n'), entry))
             entry->number = count++;
-        size_t used = end ? len + 1 : len;
-        timeline.at += used;
-        timeline.len -= used;
     }
     return count;
 }
 
-/* Who says it: the first word of its name, but for the one event of an order that shipping says. */
-static const char *service_of(const char *event)
+static bool begins(struct saga_text text, const char *prefix)
 {
-    if (strcmp(event, "order.shipped") == 0 || strncmp(event, "shipping.", 9) == 0)
+    size_t len = strlen(prefix);
+    return text.len >= len && memcmp(text.at, prefix, len) == 0;
+}
+
+/* Who says it: the first word of its name, but for the one event of an order that shipping says. */
+static const char *service_of(struct saga_text event)
+{
+    if (saga_text_equal(event, SAGA_TEXT("order.shipped")) || begins(event, "shipping."))
         return "shipping-svc";
-    if (strncmp(event, "payment.", 8) == 0)
+    if (begins(event, "payment."))
         return "payment-svc";
-    if (strncmp(event, "inventory.", 10) == 0)
+    if (begins(event, "inventory."))
         return "inventory-svc";
     return "order-svc";
 }
 
-static void write_number(struct saga_json *json, const char *name, long long number)
+static void write_number(struct saga_json *json, const char *name, int64_t number)
 {
     if (number < 0)
         saga_json_text(json, name, (struct saga_text){0});
@@ -94,13 +132,13 @@ void timeline_write(struct saga_json *json, const char *name, struct saga_text t
     saga_json_open(json, name, '[');
     for (size_t i = 0; i < count; i++) {
         const struct entry *entry = &entries[i];
-        bool reason = strcmp(entry->reason, "-") != 0;
+        bool reason = !saga_text_equal(entry->reason, SAGA_TEXT("-"));
         saga_json_open(json, NULL, '{');
         saga_json_time(json, "at", entry->at_us);
         saga_json_text(json, "service", saga_text(service_of(entry->event)));
-        saga_json_text(json, "event", saga_text(entry->event));
-        saga_json_text(json, "reason", saga_text(reason ? entry->reason : NULL));
-        saga_json_text(json, "topic", saga_text(entry->event));
+        saga_json_text(json, "event", entry->event);
+        saga_json_text(json, "reason", reason ? entry->reason : (struct saga_text){0});
+        saga_json_text(json, "topic", entry->event);
         write_number(json, "partition", entry->partition);
         write_number(json, "offset", entry->offset);
         saga_json_close(json, '}');

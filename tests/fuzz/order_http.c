@@ -1,7 +1,7 @@
 /*
  * order_http.c: what a stranger sends to order-svc, and what Redis and a row may hold: through the
  * real handlers, with a door that answers at once. Each request is answered exactly once, with
- * JSON.
+ * JSON in UTF-8.
  *
  * Input: lines, each up to the next newline: Idempotency-Key, Prefer, what Redis recalls; the rest
  * is the body, and once more a timeline.
@@ -32,6 +32,15 @@ static void check(bool holds)
 {
     if (!holds)
         abort();
+}
+
+/* What may stand in an answer and in PostgreSQL's text. */
+static bool is_text(struct saga_text text)
+{
+    json_t *string = text.len > 0 ? json_stringn(text.at, text.len) : NULL;
+    bool is = string != NULL && memchr(text.at, 0, text.len) == NULL;
+    json_decref(string);
+    return is;
 }
 
 /* ---- the door ---- */
@@ -69,7 +78,7 @@ static void on_fault(void *opaque, const char *pointer, const char *detail)
 
 void saga_request_fault(struct saga_request *request, const char *pointer, const char *detail)
 {
-    check(pointer[0] == '#' && detail[0] != '\0');
+    check(pointer[0] == '#' && is_text(saga_text(pointer)) && is_text(saga_text(detail)));
     request->faults++;
 }
 
@@ -86,7 +95,8 @@ bool saga_request_bind(struct saga_request *request, const struct saga_shape *sh
         more(request, ret_body);
     if (result == JSON_TREE_OK && request->faults == 0)
         return true;
-    saga_request_problem(request, result == JSON_TREE_MALFORMED ? 400 : 422, code, "", 0);
+    bool malformed = result == JSON_TREE_MALFORMED;
+    saga_request_problem(request, malformed ? 400 : 422, code, malformed ? reason : "", 0);
     return false;
 }
 
@@ -133,15 +143,6 @@ enum saga_outcome_kind saga_request_outcome(struct saga_request *request)
 {
     (void)request;
     return SAGA_COMMITTED;
-}
-
-/* What PostgreSQL keeps as text. */
-static bool is_text(struct saga_text text)
-{
-    json_t *string = text.len > 0 ? json_stringn(text.at, text.len) : NULL;
-    bool is = string != NULL && memchr(text.at, 0, text.len) == NULL;
-    json_decref(string);
-    return is;
 }
 
 void saga_request_query(struct saga_request *request, const struct saga_query *query,
@@ -226,8 +227,8 @@ void saga_request_reply_json(struct saga_request *request, int status, struct sa
 void saga_request_problem(struct saga_request *request, int status, const char *code,
                           const char *detail, int retry_after_s)
 {
-    (void)detail, (void)retry_after_s;
-    check(status >= 400 && code[0] != '\0');
+    (void)retry_after_s;
+    check(status >= 400 && code[0] != '\0' && (detail[0] == '\0' || is_text(saga_text(detail))));
     request->answers++;
 }
 
