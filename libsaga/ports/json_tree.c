@@ -369,6 +369,10 @@ enum json_tree_result json_tree_bind(struct arena *arena, struct saga_text body,
     json_auto_t *root = json_loadb(body.at ? body.at : "", body.len,
                                    JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &error);
     if (root == NULL) {
+        /* jansson quotes what stood there, cut after so many bytes, be it within a character. */
+        char *quote = strstr(error.text, " near '");
+        if (quote != NULL)
+            *quote = '\0';
         char *reason = arena_alloc(arena, sizeof error.text + 48);
         snprintf(reason, sizeof error.text + 48, "%s (line %d, column %d)", error.text, error.line,
                  error.column);

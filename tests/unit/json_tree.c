@@ -115,6 +115,9 @@ static void expect_malformed(const char *json, size_t len)
 {
     cr_expect_eq(bind_bytes(json, len), JSON_TREE_MALFORMED, "%.*s", (int)len, json);
     cr_expect(reason != NULL && *reason != '\0' && faults_count == 0, "%.*s", (int)len, json);
+    /* Found by fuzz order_http: a quotation of the body ended within a character. */
+    for (const char *at = reason; at != NULL && *at != '\0'; at++)
+        cr_expect(*at >= 0x20 && *at < 0x7f, "%.*s: %s", (int)len, json, reason);
 }
 
 static bool reads(struct saga_text text, const char *expected)
@@ -359,6 +362,7 @@ Test(json_tree, malformed)
         expect_malformed(malformed[i], strlen(malformed[i]));
     expect_malformed("{}", 3);
     expect_malformed("{'plain':'a\0b'}", 15);
+    expect_malformed("{'plain':'\\u00e\xcc\x8d\xd3\xdd'}", 21);
     cr_assert_eq(
         json_tree_bind(&arena, (struct saga_text){0}, &shape, &body, note, &arena, &reason),
         JSON_TREE_MALFORMED);
