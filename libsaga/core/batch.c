@@ -360,30 +360,33 @@ static enum saga_verdict run_message(struct saga_tx *tx)
     return verdict;
 }
 
-static void hold(struct batch *batch, const struct saga_uuid *order_id, bool here)
+void batch_hold(struct batch *batch, const struct saga_uuid *order_id, int64_t letter)
 {
     if (batch->holds_count == batch->holds_size) {
         batch->holds_size = batch->holds_size ? batch->holds_size * 2 : 16;
         batch->holds = check(realloc(batch->holds, batch->holds_size * sizeof *batch->holds));
     }
-    batch->holds[batch->holds_count++] = (struct hold){*order_id, here};
+    batch->holds[batch->holds_count++] = (struct hold){*order_id, letter};
 }
 
-void batch_hold(struct batch *batch, const struct saga_uuid *order_id)
-{
-    hold(batch, order_id, false);
-}
-
-/* I7: what comes behind a parked message of its order waits there. Parked orders are few. */
+/* I7: what comes behind a parked message of its order waits there; a redriven one is behind those
+ * that were parked before it. Parked orders are few. */
 static bool held(const struct batch *batch, const struct batch_message *message)
 {
     if (message->in.event == NULL)
         return false;
     for (size_t i = 0; i < batch->holds_count; i++)
-        if ((batch->holds[i].here || !message->redriven) &&
+        if ((message->letter == 0 || batch->holds[i].letter < message->letter) &&
             memcmp(&batch->holds[i].order_id, &message->in.order_id, sizeof(struct saga_uuid)) == 0)
             return true;
     return false;
+}
+
+static void end_hold(struct batch *batch, int64_t letter)
+{
+    for (size_t i = 0; letter != 0 && i < batch->holds_count; i++)
+        if (batch->holds[i].letter == letter)
+            batch->holds[i--] = batch->holds[--batch->holds_count];
 }
 
 void batch_decide(struct batch *batch, int64_t now_us)
@@ -392,7 +395,7 @@ void batch_decide(struct batch *batch, int64_t now_us)
         struct batch_message *message = &batch->messages[i];
         if (message->skip) {
             if (message->in.event != NULL)
-                hold(batch, &message->in.order_id, true);
+                batch_hold(batch, &message->in.order_id, 0);
             continue;
         }
         if (held(batch, message)) {
@@ -404,13 +407,14 @@ void batch_decide(struct batch *batch, int64_t now_us)
         struct mark mark = take_mark(batch);
         enum saga_verdict verdict = run_message(&tx);
         if (verdict == SAGA_OK) {
+            end_hold(batch, message->letter);
             if (message->in.command != NULL && tx.duplicate)
                 message->result = BATCH_DUPLICATE;
             continue;
         }
         undo_to(batch, &mark);
         if (message->in.event != NULL)
-            hold(batch, &message->in.order_id, true);
+            batch_hold(batch, &message->in.order_id, 0);
         message->result = BATCH_POISON;
         message->outcome = NULL;
         if (message->reason == NULL)

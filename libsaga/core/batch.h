@@ -26,9 +26,9 @@ enum batch_result {
 /* A message and what became of it. */
 struct batch_message {
     struct saga_message in;
-    void *source;  /* the source's own handle */
-    bool skip;     /* decided otherwise (unreadable, rejected): do not run */
-    bool redriven; /* comes from the dead letters: those do not hold it up */
+    void *source;   /* the source's own handle */
+    bool skip;      /* decided otherwise (unreadable, rejected): do not run */
+    int64_t letter; /* the dead letter that it was; 0: it was none */
     /* results */
     enum batch_result result;
     const char *step, *op; /* for the metrics: "payment", "action"|"undo"|"watch"|"command" */
@@ -79,8 +79,9 @@ size_t batch_wanted(struct batch *batch, size_t table, const struct saga_text **
 /* The struct to fill (its shape's size, zeroed); key as the database gave it. */
 void *batch_loaded(struct batch *batch, size_t table, struct saga_text key);
 
-/* This order has dead letters: its events are held (I7), but for redriven ones. */
-void batch_hold(struct batch *batch, const struct saga_uuid *order_id);
+/* This order has this dead letter: its events are held (I7), but for itself and letters before it.
+ * When it is redriven and all goes well, it holds nobody any more. */
+void batch_hold(struct batch *batch, const struct saga_uuid *order_id, int64_t letter);
 
 /* decide: runs every selected message that is not skipped. now_us is the batch's clock.
  * Events of an order behind one that was poison in this batch are held. */

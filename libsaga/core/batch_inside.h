@@ -62,7 +62,7 @@ struct batch {
     struct saga_json json;
     struct hold {
         struct saga_uuid order_id;
-        bool here; /* poison in this very batch: holds redriven ones too */
+        int64_t letter; /* 0: poison in this very batch, which holds all that come after it */
     } * holds;
     size_t holds_count, holds_size;
 };

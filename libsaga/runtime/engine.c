@@ -155,12 +155,10 @@ static enum pg_status load(struct engine *engine, bool *begun, struct pg_result 
         pg_result_free(result);
         if (status != PG_OK)
             return status;
-        if (*holds == NULL)
-            continue;
         for (size_t i = 0; i < pg_result_count(*holds); i++) {
             struct saga_uuid id;
             memcpy(&id, pg_result_bytes(*holds, i, 0).at, sizeof id);
-            batch_hold(engine->batch, &id);
+            batch_hold(engine->batch, &id, pg_result_int(*holds, i, 1, 0));
         }
         pg_result_free(*holds);
         *holds = NULL;

@@ -21,8 +21,6 @@
 struct source {
     const struct kafka_record *record; /* NULL unless it is one */
     struct engine_command *command;    /* NULL unless it is one, or once it was answered */
-    int64_t dead_letter_id;            /* 0 unless it is redriven */
-    struct saga_text raw_key, raw_headers, raw_value; /* as park_row has them; for redriven ones */
     int64_t record_time_us;
 };
 

@@ -179,7 +179,7 @@ static struct park_row *park_row(struct engine *engine, const struct batch_messa
     const struct source *source = message->source;
     struct park_row *row = arena_alloc(arena, sizeof *row);
     bool held = message->result == BATCH_HELD;
-    row->id = source->dead_letter_id;
+    row->id = message->letter;
     row->order_id = message->in.order_id;
     row->state = held ? PARK_HELD : PARK_PARKED;
     row->reason = saga_text(held ? "held_up" : message->reason);
@@ -207,13 +207,12 @@ void park_send(struct engine *engine, size_t from, size_t to)
     size_t fresh_count = 0, again_count = 0, gone_count = 0;
     for (size_t i = from; i < to; i++) {
         const struct batch_message *message = batch_at(engine->batch, i);
-        const struct source *source = message->source;
-        if (message->in.command != NULL || (!parked(message) && source->dead_letter_id == 0))
+        if (message->in.command != NULL || (!parked(message) && message->letter == 0))
             continue;
         struct park_row *row = park_row(engine, message);
         if (!parked(message))
             gone[gone_count++] = row;
-        else if (source->dead_letter_id != 0)
+        else if (message->letter != 0)
             again[again_count++] = row;
         else
             fresh[fresh_count++] = row;
@@ -222,6 +221,8 @@ void park_send(struct engine *engine, size_t from, size_t to)
         engine_send_rows(engine, sql_park, &park_shape, fresh, fresh_count);
     if (again_count > 0)
         engine_send_rows(engine, sql_park_again, &again_shape, again, again_count);
-    if (gone_count > 0)
+    if (gone_count > 0) {
+        engine_send_rows(engine, sql_release_held, &id_shape, gone, gone_count);
         engine_send_rows(engine, sql_remove_redriven, &id_shape, gone, gone_count);
+    }
 }

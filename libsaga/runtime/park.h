@@ -3,8 +3,9 @@
  *
  * PARKED rows hold up the later messages of their order: these are put behind them, as HELD rows,
  * in the order of arrival. A redrive marks all of an order's rows REDRIVE; the running service
- * takes them up, oldest first, each in its own batch's transaction, and removes what succeeds. What
- * a person has DISCARDED holds nobody up; its row stays, as the proof of what became of the record.
+ * takes them up, oldest first. Those that succeed hold nobody up any more, nor do those that a
+ * person has DISCARDED; what was held behind nothing but them is marked REDRIVE in the same
+ * transaction. All who add, mark or resolve lock an order's rows first, so none is left behind.
  * Unreadable records have no order and hold nobody up.
  */
 #ifndef RUNTIME_PARK_H

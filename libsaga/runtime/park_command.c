@@ -58,7 +58,10 @@ static int redrive(struct pg *pg, int64_t id)
     struct arena arena = {0};
     struct pg_result *result = NULL;
     struct pg_param param = pg_int(&arena, id);
+    pg_send(pg, sql_begin, NULL, 0, NULL);
+    pg_send(pg, sql_lock_letters, &param, 1, NULL);
     pg_send(pg, sql_redrive_letters, &param, 1, &result);
+    pg_send(pg, sql_commit, NULL, 0, NULL);
     enum pg_status status = pg_sync(pg);
     if (status == PG_OK)
         printf("%lld to be redriven\n", (long long)pg_result_int(result, 0, 0, 0));
@@ -71,7 +74,13 @@ static int discard(struct pg *pg, int64_t id)
     struct arena arena = {0};
     struct pg_result *result = NULL;
     struct pg_param param = pg_int(&arena, id);
+    const void *const letters[] = {&id};
+    struct pg_param ids = pg_array(&arena, SAGA_INT64, letters, 1, 0);
+    pg_send(pg, sql_begin, NULL, 0, NULL);
+    pg_send(pg, sql_lock_letters, &param, 1, NULL);
     pg_send(pg, sql_discard_letter, &param, 1, &result);
+    pg_send(pg, sql_release_held, &ids, 1, NULL);
+    pg_send(pg, sql_commit, NULL, 0, NULL);
     enum pg_status status = pg_sync(pg);
     bool found = status == PG_OK && pg_result_count(result) == 1;
     if (status == PG_OK && !found)

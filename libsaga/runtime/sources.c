@@ -108,7 +108,8 @@ static unsigned take_commands(struct engine *engine)
         source->command = command;
         message->in.command = command->command;
         message->in.order_id = command->order_id;
-        message->in.traceparent = command->traceparent;
+        /* The events that carry it may be sent after the command was given up. */
+        message->in.traceparent = arena_copy(batch_arena(engine->batch), command->traceparent);
         message->in.body = command->body;
         message->in.reply = command->reply;
         message->in.said_us = command->said_us;
@@ -254,8 +255,7 @@ void park_redrives(struct engine *engine)
     for (size_t i = 0; i < pg_result_count(result) && room(engine); i++) {
         struct source *source;
         struct batch_message *message = add_message(engine, &source);
-        source->dead_letter_id = pg_result_int(result, i, 0, 0);
-        message->redriven = true;
+        message->letter = pg_result_int(result, i, 0, 0);
         message->in.topic = arena_copy(arena, pg_result_bytes(result, i, 2));
         message->in.partition = (int32_t)pg_result_int(result, i, 3, -1);
         message->in.offset = pg_result_int(result, i, 4, -1);

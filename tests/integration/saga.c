@@ -27,7 +27,6 @@ static void detach(void)
                                         "shipping-svc"};
     for (size_t i = 0; i < 4; i++)
         stack_signal(names[i], SIGCONT);
-    db_int(DB_PAYMENT, "ALTER TABLE payment_ledger DROP CONSTRAINT IF EXISTS no_3998", NULL);
 }
 
 TestSuite(saga, .init = attach, .fini = detach, .timeout = 120);
@@ -322,126 +321,6 @@ Test(saga, a_key_makes_one_order)
         order_answer_free(&other);
     }
     order_answer_free(&first);
-}
-
-/* ---- dead letters ---- */
-
-#define PARKED "SELECT count(*) FROM dead_letter WHERE state <> 3" /* but for discarded ones */
-
-static int64_t parked_in(enum db db)
-{
-    return db_int(db, PARKED, NULL);
-}
-
-static char *dead_letters(const char *service, const char *command, const char *id)
-{
-    char program[64], url[24], *output = NULL;
-    snprintf(program, sizeof program, "build/bin/%s", service);
-    snprintf(url, sizeof url, "%.*s_DB", (int)strcspn(service, "-"), service);
-    for (char *c = url; *c != '_'; c++)
-        *c = (char)(*c - 'a' + 'A');
-    setenv("SAGA_DATABASE_URL", stack_address(url), 1);
-    int status = command_run(
-        stack_root(), (const char *const[]){program, "dead-letters", command, id, NULL}, &output);
-    cr_assert_eq(status, 0, "dead-letters %s ended with %d", command, status);
-    return output;
-}
-
-/* The database rejects one message of a batch: it is parked alone, and can be redriven. */
-Test(saga, a_rejected_message_is_parked_alone_and_redriven)
-{
-    const char *limit = "ALTER TABLE payment_ledger ADD CONSTRAINT no_3998 CHECK (amount <> 3998)"
-                        " NOT VALID";
-    db_int(DB_PAYMENT, limit, NULL);
-    struct order_answer parked = order_send(order_body(NULL, NULL, NULL), NULL);
-    struct order_answer other = order_send(
-        "{\"customer_id\":\"c\",\"currency\":\"EUR\",\"payment_method\":\"pm_card\",\"items\":"
-        "[{\"sku\":\"SKU-1\",\"quantity\":1,\"unit_amount\":1}],\"shipping_address\":"
-        "{\"country\":\"DE\"}}",
-        "Prefer: wait=20\r\n");
-    cr_assert_str_eq(order_text(&other, "status"), "completed");
-    cr_assert(CLOCK_UNTIL(SOON_S, db_int(DB_PAYMENT,
-                                         "SELECT count(*) FROM dead_letter"
-                                         " WHERE reason = 'rejected_by_database'"
-                                         " AND order_id = $1::uuid",
-                                         parked.id) == 1));
-    char *list = dead_letters("payment-svc", "list", NULL);
-    cr_assert_not_null(strstr(list, parked.id), "%s", list);
-    free(list);
-    db_int(DB_PAYMENT, "ALTER TABLE payment_ledger DROP CONSTRAINT no_3998", NULL);
-    char *redriven = dead_letters("payment-svc", "redrive", "--all");
-    free(redriven);
-    cr_assert(order_reaches(parked.id, "completed", SOON_S));
-    IS(DB_PAYMENT, 0, PARKED, NULL);
-    order_answer_free(&parked);
-    order_answer_free(&other);
-}
-
-static void produce(const char *topic, const char *key, const char *value, const char *headers)
-{
-    char command[1024];
-    snprintf(command, sizeof command, "printf '%%s' '%s' | kcat -P -b %s -t %s -k '%s' %s", value,
-             stack_address("KAFKA_BOOTSTRAP"), topic, key, headers);
-    cr_assert_eq(command_run(stack_root(), (const char *const[]){"sh", "-c", command, NULL}, NULL),
-                 0);
-}
-
-/* What cannot be read is parked with its reason, and holds nobody up. */
-Test(saga, unreadable_records_are_parked)
-{
-    produce("payment.done", "garbage", "this is no JSON", "-H ce_id=1");
-    struct order_answer answer = order_send(order_body(NULL, NULL, NULL), "Prefer: wait=20\r\n");
-    cr_assert_str_eq(order_text(&answer, "status"), "completed");
-    cr_assert(CLOCK_UNTIL(SOON_S, parked_in(DB_INVENTORY) == 1));
-    IS(DB_INVENTORY, 0, "SELECT count(*) FROM dead_letter WHERE order_id IS NOT NULL", NULL);
-    char *id = db_text(DB_INVENTORY, "SELECT max(id)::text FROM dead_letter", NULL);
-    char *shown = dead_letters("inventory-svc", "show", id);
-    cr_assert_not_null(strstr(shown, "this is no JSON"), "%s", shown);
-    free(shown);
-    free(dead_letters("inventory-svc", "discard", id));
-    free(id);
-    IS(DB_INVENTORY, 0, PARKED, NULL);
-    /* order-svc heard it too */
-    cr_assert(CLOCK_UNTIL(SOON_S, parked_in(DB_ORDER) == 1));
-    id = db_text(DB_ORDER, "SELECT max(id)::text FROM dead_letter", NULL);
-    free(dead_letters("order-svc", "discard", id));
-    free(id);
-    order_answer_free(&answer);
-}
-
-/* A readable one that can never be handled holds up the later ones of its order, and only those. */
-Test(saga, a_parked_message_holds_up_its_order_only)
-{
-    struct order_answer answer = caught();
-    char headers[600], value[128];
-    snprintf(headers, sizeof headers,
-             "-H ce_specversion=1.0 -H ce_id=test-%lld -H ce_source=/payment-svc "
-             "-H ce_type=payment.failed -H ce_subject=%s -H ce_time=2026-01-01T00:00:00Z "
-             "-H ce_schemaversion=1 -H content-type=application/json",
-             (long long)clock_us(), answer.id);
-    snprintf(value, sizeof value, "{\"order_id\":\"%s\",\"reason\":\"bad_karma\"}", answer.id);
-    produce("payment.failed", answer.id, value, headers);
-    const char *parked = "SELECT count(*) FROM dead_letter WHERE order_id = $1::uuid AND state = 0"
-                         " AND reason = 'unknown_reason'";
-    const char *waiting =
-        "SELECT count(*) FROM dead_letter WHERE order_id = $1::uuid AND state = 1";
-    cr_assert(CLOCK_UNTIL(SOON_S, db_int(DB_ORDER, parked, answer.id) == 1));
-    cr_assert(stack_signal("inventory-svc", SIGCONT));
-    cr_assert(
-        CLOCK_UNTIL(SOON_S, db_int(DB_ORDER, waiting, answer.id) == 2)); /* reserved, shipped */
-    struct order_answer other = order_send(order_body(NULL, NULL, NULL), "Prefer: wait=20\r\n");
-    cr_assert_str_eq(order_text(&other, "status"), "completed");
-    /* The false one is taken out by a person; what waited behind it goes on. */
-    char *letter = db_text(
-        DB_ORDER, "SELECT id::text FROM dead_letter WHERE state = 0 AND order_id = $1::uuid",
-        answer.id);
-    free(dead_letters("order-svc", "discard", letter));
-    free(letter);
-    free(dead_letters("order-svc", "redrive", "--all"));
-    cr_assert(order_reaches(answer.id, "completed", SOON_S));
-    IS(DB_ORDER, 0, PARKED, NULL);
-    order_answer_free(&answer);
-    order_answer_free(&other);
 }
 
 Test(saga, zzz_the_auditor_agrees)

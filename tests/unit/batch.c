@@ -434,7 +434,7 @@ Test(batch, later_messages_of_a_failed_order_are_held)
     struct batch_message *behind = hear(&returned, 1, NULL, 0);
     struct batch_message *redriven = hear(&returned, 1, NULL, 0);
     struct batch_message *other = hear(&sold, 2, "a", 1);
-    redriven->redriven = true;
+    redriven->letter = 1;
     decide();
     cr_assert_eq(behind->result, BATCH_HELD);
     cr_assert_eq(redriven->result, BATCH_HELD);
@@ -447,14 +447,46 @@ Test(batch, orders_with_dead_letters_are_held)
     struct batch_message *first = hear(&sold, 1, "a", 1);
     struct batch_message *redriven = hear(&sold, 1, "a", 1);
     struct batch_message *other = hear(&sold, 2, "a", 1);
-    redriven->redriven = true;
+    redriven->letter = 7;
     struct saga_uuid id = order(1);
-    batch_hold(batch, &id);
+    batch_hold(batch, &id, 7);
     decide();
     cr_assert_eq(first->result, BATCH_HELD);
     cr_assert_eq(redriven->result, BATCH_DONE);
     cr_assert_eq(other->result, BATCH_DONE);
     cr_assert_eq(stock_update(), 12);
+}
+
+/* The first is parked again, or was left out of this batch: the second may not overtake it. */
+Test(batch, a_redriven_message_does_not_overtake)
+{
+    struct batch_message *second = hear(&sold, 1, "a", 1);
+    struct batch_message *other = hear(&sold, 2, "a", 1);
+    second->letter = 8;
+    other->letter = 9;
+    struct saga_uuid id = order(1), other_id = order(2);
+    batch_hold(batch, &id, 7);
+    batch_hold(batch, &id, 8);
+    batch_hold(batch, &other_id, 9);
+    decide();
+    cr_assert_eq(second->result, BATCH_HELD);
+    cr_assert_eq(other->result, BATCH_DONE);
+}
+
+Test(batch, redriven_messages_go_one_after_the_other)
+{
+    struct batch_message *first = hear(&sold, 1, "a", 1);
+    struct batch_message *second = hear(&returned, 1, NULL, 0);
+    struct batch_message *fresh = hear(&returned, 1, NULL, 0);
+    first->letter = 7;
+    second->letter = 8;
+    struct saga_uuid id = order(1);
+    batch_hold(batch, &id, 7);
+    batch_hold(batch, &id, 8);
+    decide();
+    cr_assert_eq(first->result, BATCH_DONE);
+    cr_assert_eq(second->result, BATCH_DONE);
+    cr_assert_eq(fresh->result, BATCH_DUPLICATE); /* nothing holds it any more */
 }
 
 Test(batch, watch)
