@@ -18,8 +18,7 @@
 #include "saga_sql.h"
 
 #define CONFLICTS_MAX 20
-#define RECONNECT_FIRST_MS 100
-#define RECONNECT_MAX_MS 2000
+#define WAIT_MAX_MS 2000
 #define DRAIN_MAX_US 15000000
 
 /* ---- small tools ---- */
@@ -34,16 +33,19 @@ void engine_detail(struct engine *engine, const char *format, ...)
     va_end(arguments);
 }
 
-/* A failpoint's error: the connection is gone. */
-static void lose_if(struct engine *engine, bool failed)
+void engine_database_is(struct engine *engine, const char *why)
 {
-    if (failed)
-        pg_disconnect(engine->pg);
+    bool was_well = atomic_exchange(&engine->database_ok, why == NULL);
+    if (why != NULL)
+        engine_detail(engine, "database: %.100s", why);
+    else if (!was_well)
+        engine_detail(engine, "%s", "");
 }
 
-static void pause_ms(int ms)
+void engine_back_off(int *wait_ms)
 {
-    poll(NULL, 0, ms);
+    poll(NULL, 0, *wait_ms);
+    *wait_ms = *wait_ms * 2 > WAIT_MAX_MS ? WAIT_MAX_MS : *wait_ms * 2;
 }
 
 void engine_send_rows(struct engine *engine, const char *sql, const struct saga_shape *shape,
@@ -64,35 +66,6 @@ enum pg_status engine_ask(struct engine *engine, const char *sql, const struct p
         return PG_LOST;
     pg_send(engine->pg, sql, params, count, ret_result);
     return pg_sync(engine->pg);
-}
-
-/* ---- connection ---- */
-
-/* Connects and takes a lane; returns only when that worked or the engine is to stop at once. */
-static bool connect_database(struct engine *engine)
-{
-    int wait_ms = RECONNECT_FIRST_MS;
-    while (!atomic_load(&engine->stop)) {
-        enum pg_status status = pg_connect(engine->pg, 3000);
-        lose_if(engine, status == PG_OK && FAILPOINT(start_connected));
-        if (status == PG_OK && relay_open(engine) && !FAILPOINT(start_lane_taken)) {
-            atomic_store(&engine->database_ok, true);
-            engine_detail(engine, "%s", "");
-            return true;
-        }
-        atomic_store(&engine->database_ok, false);
-        engine_detail(engine, "database: %.100s", pg_error(engine->pg));
-        log_line(LOG_WARN, NULL, "database: %s; next try in %d ms", pg_error(engine->pg), wait_ms);
-        pg_disconnect(engine->pg);
-        sources_expire(engine);
-        if (atomic_load(&engine->draining))
-            atomic_store(&engine->stop,
-                         true); /* what is in doubt or unsent is found at the start */
-        else
-            pause_ms(wait_ms);
-        wait_ms = wait_ms * 2 > RECONNECT_MAX_MS ? RECONNECT_MAX_MS : wait_ms * 2;
-    }
-    return false;
 }
 
 /* ---- the verbs ---- */
@@ -209,8 +182,6 @@ static enum pg_status commit(struct engine *engine)
     size_t events;
     batch_events(engine->batch, &events);
     engine->in_doubt = events > 0;
-    engine->doubt_from = engine->lanes[0]->last + 1;
-    engine->doubt_to = engine->lanes[0]->last + (int64_t)events;
     pg_send(engine->pg, sql_commit, NULL, 0, NULL);
     enum pg_status status = pg_sync_answered(engine->pg, unanswered);
     if (status != PG_LOST)
@@ -251,6 +222,9 @@ static void note_message(struct engine *engine, const struct batch_message *mess
                               .offset = message->in.offset};
     if (parked != NULL)
         log_line(LOG_WARN, &about, "parked: %s", parked);
+    else if (message->result == BATCH_POISON)
+        log_line(LOG_WARN, &about, "%s failed: %s %s", message->in.command->name, message->reason,
+                 engine->error);
     else if (log_enabled(LOG_DEBUG) && message->step != NULL)
         log_line(LOG_DEBUG, &about, "%s %s: %d", message->step, message->op, (int)message->result);
     if (message->outcome != NULL && engine->told != NULL)
@@ -258,9 +232,9 @@ static void note_message(struct engine *engine, const struct batch_message *mess
 }
 
 /* The batch is committed: events to the producer, answers to the door, offsets to be stored. */
-static void announce(struct engine *engine, size_t from, size_t to)
+void engine_announce(struct engine *engine, size_t from, size_t to)
 {
-    lose_if(engine, FAILPOINT(batch_committed));
+    engine_lose_if(engine, FAILPOINT(batch_committed));
     relay_publish(engine);
     if (FAILPOINT(batch_published))
         engine->producer_dead = true;
@@ -270,13 +244,13 @@ static void announce(struct engine *engine, size_t from, size_t to)
         sources_answer(engine, message,
                        message->result == BATCH_POISON ? ENGINE_FAILED : ENGINE_COMMITTED);
     }
-    lose_if(engine, FAILPOINT(batch_answered));
+    engine_lose_if(engine, FAILPOINT(batch_answered));
     for (size_t i = from; i < to; i++) {
         const struct source *source = batch_at(engine->batch, i)->source;
         if (source->record != NULL)
             kafka_consumer_store(engine->consumer, source->record); /* I5: after the commit */
     }
-    lose_if(engine, FAILPOINT(batch_announced));
+    engine_lose_if(engine, FAILPOINT(batch_announced));
 }
 
 /* ---- one batch, whatever happens ---- */
@@ -289,54 +263,58 @@ static enum pg_status attempt(struct engine *engine, size_t from, size_t to)
     bool begun = recall(engine, from, to, &holds);
     enum pg_status status = load(engine, &begun, &holds);
     pg_result_free(holds);
-    lose_if(engine, FAILPOINT(batch_loaded));
+    engine_lose_if(engine, FAILPOINT(batch_loaded));
     if (status != PG_OK)
         return status;
     decide(engine);
-    lose_if(engine, FAILPOINT(batch_decided));
+    engine_lose_if(engine, FAILPOINT(batch_decided));
     flush(engine, from, to, begun);
-    lose_if(engine, FAILPOINT(batch_flushed));
+    engine_lose_if(engine, FAILPOINT(batch_flushed));
     status = commit(engine);
     if (status == PG_OK)
-        announce(engine, from, to);
+        engine_announce(engine, from, to);
     return status;
 }
 
-/* After a lost connection: reconnects, and looks up whether the COMMIT in doubt happened. */
-static bool recover(struct engine *engine, size_t from, size_t to)
+/* What the database will not have, however often it is tried: it rejects the data, or a key stays
+ * taken though the rows were loaded anew. Other conflicts (a deadlock) are nobody's fault. */
+static bool is_refused(const struct engine *engine, enum pg_status status)
 {
-    bool was_in_doubt = engine->in_doubt;
-    int64_t doubt_to = engine->doubt_to;
-    int32_t lane = engine->lanes_count > 0 ? engine->lanes[0]->number : -1;
-    pg_disconnect(engine->pg);
-    atomic_store(&engine->database_ok, false);
-    if (!connect_database(engine))
-        return true;
-    engine->in_doubt = false;
-    if (!was_in_doubt)
+    return status == PG_REJECTED ||
+           (status == PG_CONFLICT && strcmp(pg_sqlstate(engine->pg), "23505") == 0);
+}
+
+/* False if it was to be parked already: then it is not the message, not even parking it works. */
+static bool give_up_message(struct batch_message *message)
+{
+    if (message->skip)
         return false;
-    /* Another lane: the old session still holds ours, and may yet commit. Records may run again,
-     * the barrier knows them (I1); requests are answered "busy", safe to repeat with their key. */
-    if (engine->lanes[0]->number != lane) {
-        for (size_t i = from; i < to; i++)
-            sources_give_up(engine, batch_at(engine->batch, i));
-        return false;
-    }
-    /* The lane is ours again, so the old session is gone and the table tells the truth. */
-    if (engine->lanes[0]->last < doubt_to)
-        return false;
-    log_line(LOG_INFO, NULL, "a commit in doubt had happened");
-    announce(engine, from, to);
+    message->skip = true;
+    message->result = BATCH_POISON;
+    message->reason = "rejected_by_database";
     return true;
+}
+
+static void wait_for_database(struct engine *engine, int *wait_ms)
+{
+    engine_database_is(engine, engine->error);
+    log_line(LOG_ERROR, NULL, "database: %s; next try in %d ms", engine->error, *wait_ms);
+    sources_expire(engine);
+    if (atomic_load(&engine->draining))
+        atomic_store(&engine->stop, true); /* nothing of it is committed: it comes again */
+    else
+        engine_back_off(wait_ms);
 }
 
 static void run_batch(struct engine *engine, size_t from, size_t to)
 {
-    int conflicts = 0, wait_ms = RECONNECT_FIRST_MS;
+    int conflicts = 0, wait_ms = ENGINE_WAIT_FIRST_MS;
     while (!atomic_load(&engine->stop)) {
         enum pg_status status = attempt(engine, from, to);
-        if (status == PG_OK)
+        if (status == PG_OK) {
+            engine_database_is(engine, NULL);
             return;
+        }
         snprintf(engine->error, sizeof engine->error, "%s", pg_error(engine->pg));
         if (status == PG_LOST) {
             if (recover(engine, from, to))
@@ -345,29 +323,18 @@ static void run_batch(struct engine *engine, size_t from, size_t to)
         }
         if (status == PG_CONFLICT && ++conflicts < CONFLICTS_MAX)
             continue;
-        if (status == PG_CONFLICT || status == PG_REJECTED) {
+        conflicts = 0;
+        if (is_refused(engine, status)) {
             if (to - from > 1) {
                 size_t middle = from + (to - from) / 2;
                 run_batch(engine, from, middle);
                 run_batch(engine, middle, to);
                 return;
             }
-            struct batch_message *message = batch_at(engine->batch, from);
-            if (message->skip)
-                status = PG_BUSY; /* it is not the message: not even parking it works */
-            else {
-                message->skip = true;
-                message->result = BATCH_POISON;
-                message->reason = "rejected_by_database";
-                conflicts = 0;
+            if (give_up_message(batch_at(engine->batch, from)))
                 continue;
-            }
         }
-        engine_detail(engine, "database: %.100s", engine->error);
-        log_line(LOG_ERROR, NULL, "database: %s; next try in %d ms", engine->error, wait_ms);
-        sources_expire(engine);
-        pause_ms(wait_ms);
-        wait_ms = wait_ms * 2 > RECONNECT_MAX_MS ? RECONNECT_MAX_MS : wait_ms * 2;
+        wait_for_database(engine, &wait_ms);
     }
 }
 
@@ -403,7 +370,7 @@ static void engine_loop_once(struct engine *engine)
         metric_observe(metric_histogram("saga_batch_size", "Messages in a batch.", "", bounds,
                                         sizeof bounds / sizeof *bounds),
                        (double)count);
-        lose_if(engine, FAILPOINT(batch_collected));
+        engine_lose_if(engine, FAILPOINT(batch_collected));
         run_batch(engine, 0, count);
     }
     finish_batch(engine);
@@ -425,7 +392,7 @@ static bool drained(struct engine *engine)
 void *engine_run(void *opaque)
 {
     struct engine *engine = opaque;
-    connect_database(engine);
+    recover_connect(engine);
     int64_t drain_until_us = 0;
     while (!atomic_load(&engine->stop) && !drained(engine)) {
         if (!pg_connected(engine->pg) && recover(engine, 0, 0))

@@ -39,9 +39,11 @@ struct engine *engine_new(const struct saga_service *service, char *errbuf, size
 bool engine_start(struct engine *engine);
 /* Any thread. False: full, draining or over the backlog bound; done is not called. */
 bool engine_submit(struct engine *engine, struct engine_command *command);
-/* Any thread: take no new work, finish, flush, commit, end. engine_join waits for it. */
+/* Any thread: take no new work, finish, flush, commit, end. */
 void engine_drain(struct engine *engine);
-void engine_join(struct engine *engine);
+/* Waits for the end until until_us (monotonic). False: a server that hangs holds it up; then
+ * neither the engine nor what it uses may be freed. */
+bool engine_join(struct engine *engine, int64_t until_us);
 void engine_free(struct engine *engine);
 
 /* Told on the engine's thread after a commit in which the order reached an outcome. */

@@ -54,9 +54,8 @@ struct engine {
         char error[96];
     } refused[ENGINE_REFUSED_MAX];
     size_t refused_count;
-    /* COMMIT was sent and not answered: rows doubt_from.. tell whether it happened */
+    /* COMMIT of a batch that says events was sent and not answered */
     bool in_doubt;
-    int64_t doubt_from, doubt_to;
     char error[160];
 
     void (*told)(void *opaque, const struct saga_uuid *order_id);
@@ -100,10 +99,29 @@ struct saga_text park_bytes(struct arena *arena, struct saga_text kept);
 size_t park_headers(struct arena *arena, struct saga_text kept,
                     struct envelope_header ret_headers[ENVELOPE_HEADERS_MAX]);
 
+/* A failpoint's error: the connection is gone. */
+static inline void engine_lose_if(struct engine *engine, bool failed)
+{
+    if (failed)
+        pg_disconnect(engine->pg);
+}
+
+/* recover.c: after the connection was lost. */
+/* Connects and takes a lane; false: the engine is to stop. */
+bool recover_connect(struct engine *engine);
+/* The same for the messages [from, to), whose COMMIT may be in doubt. True if there is nothing left
+ * to do for them. */
+bool recover(struct engine *engine, size_t from, size_t to);
+
 /* engine.c */
 void *engine_run(void *opaque); /* its thread; opaque: the engine */
-void engine_detail(struct engine *engine, const char *format, ...)
-    __attribute__((format(printf, 2, 3)));
+/* What readyz tells: NULL: the database answers; else why it does not. */
+void engine_database_is(struct engine *engine, const char *why);
+/* After the commit: events, answers, offsets. */
+void engine_announce(struct engine *engine, size_t from, size_t to);
+/* Waits, and doubles the wait for the next time. */
+void engine_back_off(int *wait_ms);
+#define ENGINE_WAIT_FIRST_MS 100
 /* Adds a row set of a statement with one array per field of the shape. */
 void engine_send_rows(struct engine *engine, const char *sql, const struct saga_shape *shape,
                       const void *const *rows, size_t count);

@@ -105,9 +105,10 @@ void engine_drain(struct engine *engine)
     wake(engine);
 }
 
-void engine_join(struct engine *engine)
+bool engine_join(struct engine *engine, int64_t until_us)
 {
-    pthread_join(engine->thread, NULL);
+    struct timespec until = {until_us / 1000000, until_us % 1000000 * 1000};
+    return pthread_clockjoin_np(engine->thread, NULL, CLOCK_MONOTONIC, &until) == 0;
 }
 
 void engine_free(struct engine *engine)

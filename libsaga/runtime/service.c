@@ -126,7 +126,10 @@ static int run(const struct saga_service *service)
     int64_t end_us = system_monotonic_us() + DRAIN_MAX_US;
     door_drain(door);
     engine_drain(engine);
-    engine_join(engine);
+    if (!engine_join(engine, end_us)) {
+        log_line(LOG_WARN, NULL, "a server hangs: what is unfinished is found at the next start");
+        _exit(0);
+    }
     door_stop(door, end_us);
     reader_stop(reader);
     door_free(door);
