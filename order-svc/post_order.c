@@ -84,7 +84,7 @@ static void add_head(struct saga_request *request, const struct post *post)
 }
 
 /* What was first answered is a function of what never changes in an order: so nothing is stored. */
-static void answer_placed(struct saga_request *request, const struct post *post)
+static void answer_placed(struct saga_request *request, const struct post *post, int status)
 {
     const struct place *place = &post->place;
     struct order_view view = {
@@ -102,7 +102,9 @@ static void answer_placed(struct saga_request *request, const struct post *post)
         .updated_at = post->reply.created_at,
     };
     add_head(request, post);
-    order_reply(request, 201, &view);
+    if (status == 202)
+        saga_request_add_header(request, "Retry-After", "1");
+    order_reply(request, status, &view);
 }
 
 static void read_order(struct saga_request *request);
@@ -112,7 +114,8 @@ static void order_was_read(struct saga_request *request)
     struct post *post = saga_request_kept(request);
     const struct order_view *view = saga_request_row(request);
     if (saga_request_outcome(request) != SAGA_COMMITTED || view == NULL) {
-        order_reply_busy(request);
+        /* It is there all the same: who is told 503 and has no key would order once more. */
+        answer_placed(request, post, 202);
         return;
     }
     int64_t left_ms = saga_request_left_ms(request, post->wait_s);
@@ -138,7 +141,7 @@ static void answer(struct saga_request *request, struct post *post)
 {
     int64_t left_ms = saga_request_left_ms(request, post->wait_s);
     if (post->wait_s < 0)
-        answer_placed(request, post);
+        answer_placed(request, post, 201);
     else if (post->reply.replayed || left_ms == 0)
         read_order(request);
     else
