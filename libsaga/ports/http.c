@@ -1,10 +1,8 @@
 /* http.c: libmicrohttpd, driven by our own thread through its epoll descriptor; see http.h. */
-#include "ports/http.h"
+#include "ports/http_inside.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
-#include <microhttpd.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
@@ -14,42 +12,22 @@
 /* Head and answer's head stand in it: above our own limits, so that those who pass them a little
  * get our answer and not the library's. */
 #define CONNECTION_MEMORY ((size_t)48 * 1024)
-#define SWALLOW_MAX                                                                                \
-    ((size_t)1024 * 1024) /* of a chunked body that is too large: then it is cut                   \
-                           */
 #define LISTEN_BACKLOG 1024
 #define ROUND_MS_MAX 1000
 
-struct http_exchange {
-    struct http_server *server;
-    struct MHD_Connection *connection;
-    struct http_exchange *next, **back; /* of the server's list of exchanges under way */
-    struct arena arena;
-    const char *method, *target;
-    char *body;
-    size_t body_len, body_size, swallowed;
-    bool begun, given, answered, suspended;
-    struct MHD_Response *response;
-    unsigned status;
-    struct header {
-        struct header *next;
-        const char *name, *value;
-    } * headers;
-    void *state;
-};
-
-struct http_server {
-    struct MHD_Daemon *daemon;
-    struct http_handler handler;
-    int listen_fd, wake_fd, epoll_fd;
-    struct http_exchange *live, *spare;
-    atomic_bool stop, quiesce;
-    bool quiet;
-};
+const struct http_limits http_limits = {
+    .connections = 4096, .idle_ms = 60000, .request_ms = 30000, .answer_ms = 60000};
 
 /* ---- exchanges ---- */
 
-static struct http_exchange *exchange_new(struct http_server *server)
+static const char *copy_string(struct arena *arena, const char *string)
+{
+    size_t size = strlen(string) + 1;
+    return memcpy(arena_alloc(arena, size), string, size);
+}
+
+struct http_exchange *http_exchange_new(struct http_server *server,
+                                        struct http_connection *connection, const char *target)
 {
     struct http_exchange *exchange = server->spare;
     if (exchange != NULL)
@@ -57,8 +35,11 @@ static struct http_exchange *exchange_new(struct http_server *server)
     else if ((exchange = calloc(1, sizeof *exchange)) == NULL)
         abort();
     struct arena arena = exchange->arena;
-    *exchange = (struct http_exchange){.server = server, .arena = arena};
+    *exchange = (struct http_exchange){
+        .server = server, .connection = connection, .arena = arena, .method = ""};
     exchange->arena.size_max = 1024 * 1024;
+    exchange->target = copy_string(&exchange->arena, target);
+    connection->exchange = exchange;
     exchange->next = server->live;
     exchange->back = &server->live;
     if (server->live != NULL)
@@ -67,13 +48,14 @@ static struct http_exchange *exchange_new(struct http_server *server)
     return exchange;
 }
 
-static void exchange_end(struct http_exchange *exchange)
+void http_exchange_end(struct http_exchange *exchange)
 {
     struct http_server *server = exchange->server;
     if (exchange->given)
         server->handler.over(server->handler.opaque, exchange);
     if (exchange->response != NULL)
         MHD_destroy_response(exchange->response);
+    exchange->connection->exchange = NULL;
     *exchange->back = exchange->next;
     if (exchange->next != NULL)
         exchange->next->back = exchange->back;
@@ -82,32 +64,28 @@ static void exchange_end(struct http_exchange *exchange)
     server->spare = exchange;
 }
 
-static const char *copy_string(struct arena *arena, const char *string)
-{
-    size_t size = strlen(string) + 1;
-    return memcpy(arena_alloc(arena, size), string, size);
-}
-
 /* ---- libmicrohttpd calls ---- */
 
 /* The first that is heard of a request: its target as it was sent. */
-static void *on_target(void *opaque, const char *target, struct MHD_Connection *connection)
+static void *on_target(void *opaque, const char *target, struct MHD_Connection *library)
 {
-    struct http_exchange *exchange = exchange_new(opaque);
-    exchange->connection = connection;
-    exchange->target = copy_string(&exchange->arena, target);
-    return exchange;
+    struct http_connection *connection = http_connection_of(library);
+    http_connection_enter(connection, HTTP_READING);
+    return http_exchange_new(opaque, connection, target);
 }
 
-static void on_completed(void *opaque, struct MHD_Connection *connection, void **context,
+static void on_completed(void *opaque, struct MHD_Connection *library, void **context,
                          enum MHD_RequestTerminationCode code)
 {
     (void)opaque;
-    (void)connection;
     (void)code;
+    struct http_connection *connection = http_connection_of(library);
     if (*context != NULL)
-        exchange_end(*context);
+        http_exchange_end(*context);
     *context = NULL;
+    connection->used = true;
+    if (!connection->cut)
+        http_connection_enter(connection, HTTP_IDLE);
 }
 
 struct head_size {
@@ -140,7 +118,7 @@ static bool is_ambiguous(const struct http_exchange *exchange)
 static int refusal(struct http_exchange *exchange)
 {
     struct head_size size = {0};
-    MHD_get_connection_values(exchange->connection, MHD_HEADER_KIND, measure_field, &size);
+    MHD_get_connection_values(exchange->connection->library, MHD_HEADER_KIND, measure_field, &size);
     if (strlen(exchange->target) > HTTP_TARGET_MAX)
         return 414;
     if (size.bytes > HTTP_HEADERS_MAX || size.fields > HTTP_FIELDS_MAX)
@@ -155,7 +133,8 @@ static int refusal(struct http_exchange *exchange)
 
 static enum MHD_Result queue_answer(struct http_exchange *exchange)
 {
-    return MHD_queue_response(exchange->connection, exchange->status, exchange->response);
+    http_connection_enter(exchange->connection, HTTP_ANSWERING);
+    return MHD_queue_response(exchange->connection->library, exchange->status, exchange->response);
 }
 
 static enum MHD_Result refuse(struct http_exchange *exchange, int status)
@@ -164,6 +143,13 @@ static enum MHD_Result refuse(struct http_exchange *exchange, int status)
     exchange->given = true;
     server->handler.refused(server->handler.opaque, exchange, status);
     return queue_answer(exchange);
+}
+
+/* More than is swallowed: told so past libmicrohttpd, which ends the connection on a "no". */
+static enum MHD_Result cut_off(struct http_exchange *exchange)
+{
+    http_connection_refuse(exchange->connection, exchange, 413);
+    return MHD_NO;
 }
 
 static enum MHD_Result take_body(struct http_exchange *exchange, const char *data, size_t *size)
@@ -180,20 +166,24 @@ static enum MHD_Result take_body(struct http_exchange *exchange, const char *dat
         exchange->body_len += len;
         return MHD_YES;
     }
-    /* Too large, and chunked: an answer is possible only at its end, so read on to there. */
+    /* Too large, and chunked. libmicrohttpd takes an answer only at its end, and who is cut off
+     * while he sends may not read what he was told: so it is read on to there, and thrown away. */
     exchange->swallowed += len;
-    return exchange->swallowed <= SWALLOW_MAX ? MHD_YES : MHD_NO;
+    size_t total = exchange->body_len + exchange->swallowed;
+    return total <= HTTP_BODY_MAX + HTTP_SWALLOW_MAX ? MHD_YES : cut_off(exchange);
 }
 
-static enum MHD_Result on_request(void *opaque, struct MHD_Connection *connection, const char *url,
+static enum MHD_Result on_request(void *opaque, struct MHD_Connection *library, const char *url,
                                   const char *method, const char *version, const char *upload,
                                   size_t *upload_size, void **context)
 {
     (void)url;
     (void)version;
-    (void)connection;
+    (void)library;
     struct http_server *server = opaque;
     struct http_exchange *exchange = *context;
+    if (exchange->connection->cut) /* it has been told that it is too late */
+        return MHD_NO;
     if (exchange->answered) /* resumed */
         return queue_answer(exchange);
     if (!exchange->begun) {
@@ -207,11 +197,12 @@ static enum MHD_Result on_request(void *opaque, struct MHD_Connection *connectio
     if (exchange->swallowed > 0)
         return refuse(exchange, 413);
     exchange->given = true;
+    http_connection_enter(exchange->connection, HTTP_WORKING);
     server->handler.request(server->handler.opaque, exchange);
     if (exchange->answered)
         return queue_answer(exchange);
     exchange->suspended = true;
-    MHD_suspend_connection(exchange->connection);
+    MHD_suspend_connection(exchange->connection->library);
     return MHD_YES;
 }
 
@@ -239,10 +230,10 @@ static struct MHD_Daemon *start_daemon(struct http_server *server)
     return MHD_start_daemon(
         MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME, 0, NULL, NULL, on_request, server,
         MHD_OPTION_LISTEN_SOCKET, server->listen_fd, MHD_OPTION_URI_LOG_CALLBACK, on_target, server,
-        MHD_OPTION_NOTIFY_COMPLETED, on_completed, server, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
-        CONNECTION_MEMORY, MHD_OPTION_CONNECTION_LIMIT, (unsigned)HTTP_CONNECTIONS_MAX,
-        MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)HTTP_IDLE_TIMEOUT_S, MHD_OPTION_STRICT_FOR_CLIENT,
-        1, MHD_OPTION_SIGPIPE_HANDLED_BY_APP, 1, MHD_OPTION_END);
+        MHD_OPTION_NOTIFY_COMPLETED, on_completed, server, MHD_OPTION_NOTIFY_CONNECTION,
+        http_connection_notify, server, MHD_OPTION_CONNECTION_MEMORY_LIMIT, CONNECTION_MEMORY,
+        MHD_OPTION_CONNECTION_LIMIT, server->limits.connections, MHD_OPTION_STRICT_FOR_CLIENT, 1,
+        MHD_OPTION_SIGPIPE_HANDLED_BY_APP, 1, MHD_OPTION_END);
 }
 
 static bool watch(struct http_server *server, int fd)
@@ -252,13 +243,15 @@ static bool watch(struct http_server *server, int fd)
 }
 
 struct http_server *http_server_new(const char *address, uint16_t port,
-                                    const struct http_handler *handler, char *errbuf,
+                                    const struct http_handler *handler,
+                                    const struct http_limits *limits, char *errbuf,
                                     size_t errbuf_size)
 {
     struct http_server *server = calloc(1, sizeof *server);
     if (server == NULL)
         abort();
     server->handler = *handler;
+    server->limits = *limits;
     server->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     server->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
     server->listen_fd = listen_on(address, port, errbuf, errbuf_size);
@@ -279,18 +272,23 @@ struct http_server *http_server_new(const char *address, uint16_t port,
 
 static int wait_ms(struct http_server *server)
 {
+    if (server->room) {
+        server->room = false;
+        return 0;
+    }
     int tick = server->handler.tick(server->handler.opaque);
     int wait = tick >= 0 && tick < ROUND_MS_MAX ? tick : ROUND_MS_MAX;
     MHD_UNSIGNED_LONG_LONG library_ms;
     if (MHD_get_timeout(server->daemon, &library_ms) == MHD_YES && library_ms < (unsigned)wait)
         wait = (int)library_ms;
-    return wait;
+    return http_connections_wait_ms(server, wait);
 }
 
 void http_server_run(struct http_server *server)
 {
     while (!atomic_load(&server->stop)) {
         MHD_run(server->daemon);
+        http_connections_cut(server);
         if (atomic_load(&server->quiesce)) {
             if (!server->quiet)
                 close(MHD_quiesce_daemon(server->daemon));
@@ -362,12 +360,12 @@ struct saga_text http_path(const struct http_exchange *exchange)
 
 const char *http_query(const struct http_exchange *exchange, const char *name)
 {
-    return MHD_lookup_connection_value(exchange->connection, MHD_GET_ARGUMENT_KIND, name);
+    return MHD_lookup_connection_value(exchange->connection->library, MHD_GET_ARGUMENT_KIND, name);
 }
 
 const char *http_header(const struct http_exchange *exchange, const char *name)
 {
-    return MHD_lookup_connection_value(exchange->connection, MHD_HEADER_KIND, name);
+    return MHD_lookup_connection_value(exchange->connection->library, MHD_HEADER_KIND, name);
 }
 
 struct header_count {
@@ -389,7 +387,8 @@ static enum MHD_Result count_header(void *opaque, enum MHD_ValueKind kind, const
 size_t http_header_count(const struct http_exchange *exchange, const char *name)
 {
     struct header_count header = {.name = name};
-    MHD_get_connection_values(exchange->connection, MHD_HEADER_KIND, count_header, &header);
+    MHD_get_connection_values(exchange->connection->library, MHD_HEADER_KIND, count_header,
+                              &header);
     return header.count;
 }
 
@@ -418,7 +417,7 @@ struct saga_text http_header_joined(struct http_exchange *exchange, const char *
         return saga_text(http_header(exchange, name));
     struct joined joined = {.name = name};
     joined.to = arena_alloc(&exchange->arena, 2 * HTTP_HEADERS_MAX);
-    MHD_get_connection_values(exchange->connection, MHD_HEADER_KIND, join_header, &joined);
+    MHD_get_connection_values(exchange->connection->library, MHD_HEADER_KIND, join_header, &joined);
     return (struct saga_text){joined.to, joined.len};
 }
 
@@ -444,7 +443,7 @@ void http_set_state(struct http_exchange *exchange, void *state)
 
 void http_answer_header(struct http_exchange *exchange, const char *name, const char *value)
 {
-    struct header *header = arena_alloc(&exchange->arena, sizeof *header);
+    struct http_header *header = arena_alloc(&exchange->arena, sizeof *header);
     header->name = name;
     header->value = copy_string(&exchange->arena, value);
     header->next = exchange->headers;
@@ -458,16 +457,20 @@ void http_answer(struct http_exchange *exchange, int status, const char *content
         abort();
     exchange->answered = true;
     exchange->status = (unsigned)status;
+    if (exchange->connection->cut) {
+        http_connection_say(exchange->connection, content_type, body);
+        return;
+    }
     exchange->response = MHD_create_response_from_buffer(
         body.len, (void *)(uintptr_t)(body.at ? body.at : ""), MHD_RESPMEM_MUST_COPY);
     if (exchange->response == NULL)
         abort();
     if (content_type != NULL)
         MHD_add_response_header(exchange->response, "Content-Type", content_type);
-    for (const struct header *header = exchange->headers; header; header = header->next)
+    for (const struct http_header *header = exchange->headers; header; header = header->next)
         MHD_add_response_header(exchange->response, header->name, header->value);
     if (atomic_load(&exchange->server->quiesce))
         MHD_add_response_header(exchange->response, "Connection", "close");
     if (exchange->suspended)
-        MHD_resume_connection(exchange->connection);
+        MHD_resume_connection(exchange->connection->library);
 }

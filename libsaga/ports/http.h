@@ -9,22 +9,40 @@
 
 #include "core/arena.h"
 
+/*
+ * Who goes beyond one of these gets our answer, 413, 414 or 431. A head that is beyond what
+ * libmicrohttpd holds (about 46 KiB with all that is made of it) gets libmicrohttpd's own, 431, or
+ * 414 if already the first line is: the status is right, the body is HTML, without X-Request-Id.
+ * So do requests that it cannot read: 400, 505 for a version that it does not know. What does not
+ * even begin like a request is not answered.
+ */
 #define HTTP_BODY_MAX ((size_t)64 * 1024)
 #define HTTP_TARGET_MAX ((size_t)8 * 1024)
 #define HTTP_HEADERS_MAX ((size_t)16 * 1024)
 #define HTTP_FIELDS_MAX 64
-#define HTTP_CONNECTIONS_MAX 4096
-#define HTTP_IDLE_TIMEOUT_S 60
+#define HTTP_SWALLOW_MAX ((size_t)1024 * 1024) /* of a chunked body beyond that: then it is cut */
 
 struct http_server;
 struct http_exchange; /* one request and its answer */
+
+/*
+ * How many connections, and how long each may take in all, however often a byte comes. One more
+ * than so many waits, connected and unanswered, until another has gone.
+ */
+struct http_limits {
+    unsigned connections;
+    int64_t idle_ms;    /* until the first line of a request: closed, with 408 if half of it came */
+    int64_t request_ms; /* from there to its last byte: 408 */
+    int64_t answer_ms;  /* to take the answer: closed */
+};
+extern const struct http_limits http_limits; /* 4096, and a minute, 30 s, a minute */
 
 struct http_handler {
     /* A whole request is here. It must be answered with http_answer, now or later on the same
      * thread (it is suspended meanwhile, and lives until then even if the client has gone). */
     void (*request)(void *opaque, struct http_exchange *exchange);
-    /* Refused by the port itself, with 400 (it is in doubt where the body ends), 413, 414 or
-     * 431: answer it now. */
+    /* Refused by the port itself, with 400 (it is in doubt where the body ends), 408 (it took too
+     * long; maybe it has no method and an empty path), 413, 414 or 431: answer it now. */
     void (*refused)(void *opaque, struct http_exchange *exchange, int status);
     /* The exchange is over: free what hangs on it. */
     void (*over)(void *opaque, struct http_exchange *exchange);
@@ -37,7 +55,8 @@ struct http_handler {
 
 /* Listens on address:port. NULL with the reason in errbuf (address in use: says so). */
 struct http_server *http_server_new(const char *address, uint16_t port,
-                                    const struct http_handler *handler, char *errbuf,
+                                    const struct http_handler *handler,
+                                    const struct http_limits *limits, char *errbuf,
                                     size_t errbuf_size);
 /* Runs the loop until http_server_stop. The calling thread is the HTTP thread. */
 void http_server_run(struct http_server *server);

@@ -216,6 +216,10 @@ static void on_refused(void *opaque, struct http_exchange *exchange, int status)
         saga_request_problem(request, status, "ambiguous_length",
                              "It must have one Content-Length, or be chunked, and never both.", 0);
         break;
+    case 408:
+        saga_request_problem(request, status, "request_timeout",
+                             "The request has not arrived whole in time.", 0);
+        break;
     case 413:
         saga_request_problem(request, status, "body_too_large",
                              "The body may have at most 65536 bytes.", 0);
@@ -409,7 +413,7 @@ struct door *door_new(const struct saga_service *service, struct engine *engine,
     add_routes(door, ops_routes);
     struct http_handler handler = {on_request, on_refused, on_over, on_woken, on_tick, door};
     door->server = http_server_new(config.http_address, (uint16_t)config.http_port, &handler,
-                                   errbuf, errbuf_size);
+                                   &http_limits, errbuf, errbuf_size);
     if (door->server == NULL) {
         door_free(door);
         return NULL;

@@ -16,6 +16,9 @@ const struct saga_problem ops_problems[] = {
      "Send the body with Content-Type: application/json."},
     {"ambiguous_length", "It is in doubt where the body ends",
      "Send one Content-Length, or Transfer-Encoding: chunked, and never both."},
+    {"request_timeout", "The request took too long to arrive",
+     "From its first line to its last byte a request may take 30 seconds. Nothing was done. Send "
+     "it again, on another connection."},
     {"body_too_large", "The body is too large", "A body may have at most 64 KiB."},
     {"target_too_long", "The request target is too long",
      "Path and query together may have at most 8 KiB."},

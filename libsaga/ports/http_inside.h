@@ -1,0 +1,88 @@
+/* http_inside.h: the HTTP server's own state, shared by the files that make it up. */
+#ifndef PORTS_HTTP_INSIDE_H
+#define PORTS_HTTP_INSIDE_H
+
+#include <microhttpd.h>
+#include <stdatomic.h>
+
+#include "ports/http.h"
+
+/* What a connection's time runs for. */
+enum http_phase {
+    HTTP_IDLE,      /* no first line yet */
+    HTTP_READING,   /* its first line is here, the rest is not */
+    HTTP_ANSWERING, /* the client has not taken all of the answer */
+    HTTP_WORKING,   /* the request is with the handler: no time runs */
+    HTTP_PHASES
+};
+
+struct http_connection {
+    struct http_server *server;
+    struct MHD_Connection *library;
+    int fd;
+    struct http_exchange *exchange; /* of its request, or NULL */
+    enum http_phase phase;
+    int64_t since_us; /* of the phase */
+    bool used, cut;   /* has had a request before; its time was over */
+    struct http_connection *next, *prev;
+};
+
+struct http_exchange {
+    struct http_server *server;
+    struct http_connection *connection;
+    struct http_exchange *next, **back; /* of the server's list of exchanges under way */
+    struct arena arena;
+    const char *method, *target;
+    char *body;
+    size_t body_len, body_size, swallowed;
+    bool begun, given, answered, suspended;
+    struct MHD_Response *response;
+    unsigned status;
+    struct http_header {
+        struct http_header *next;
+        const char *name, *value;
+    } * headers;
+    void *state;
+};
+
+struct http_server {
+    struct MHD_Daemon *daemon;
+    struct http_handler handler;
+    struct http_limits limits;
+    int listen_fd, wake_fd, epoll_fd;
+    struct http_exchange *live, *spare;
+    /* Connections whose time runs: in a phase all have the same time, so the oldest is over first.
+     */
+    struct {
+        struct http_connection *first, *last;
+    } phases[HTTP_WORKING];
+    unsigned connections;
+    bool room; /* for one more, and there was none: run libmicrohttpd at once */
+    atomic_bool stop, quiesce;
+    bool quiet;
+};
+
+/* http.c */
+struct http_exchange *http_exchange_new(struct http_server *server,
+                                        struct http_connection *connection, const char *target);
+void http_exchange_end(struct http_exchange *exchange);
+
+/* http_connection.c */
+/* libmicrohttpd's: a connection begins or is over. */
+void http_connection_notify(void *opaque, struct MHD_Connection *library, void **context,
+                            enum MHD_ConnectionNotificationCode code);
+struct http_connection *http_connection_of(struct MHD_Connection *library);
+void http_connection_enter(struct http_connection *connection, enum http_phase phase);
+/* Ends those whose time is over. Not from within a call of libmicrohttpd's. */
+void http_connections_cut(struct http_server *server);
+/* ms until the next one is over, wait_ms at most. */
+int http_connections_wait_ms(const struct http_server *server, int wait_ms);
+/* In the middle of its request: what the handler answers is sent at once, past libmicrohttpd; the
+ * caller sees to it that the connection ends. */
+void http_connection_refuse(struct http_connection *connection, struct http_exchange *exchange,
+                            int status);
+/* That answer, as it stands. */
+void http_connection_say(struct http_connection *connection, const char *content_type,
+                         struct saga_text body);
+
+#endif
