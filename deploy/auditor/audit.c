@@ -155,7 +155,7 @@ static bool read_letters(struct auditing *on, enum audit_db db)
         entry.state = (uint8_t)values[2];
         entry.opaque = values[3] != 0;
         entry.hash = values[4];
-        on->report->parked += entry.state != LETTER_DISCARDED;
+        on->report->parked += letter_waits(&entry);
         if (entry.topic < TOPICS && (!note_nameless(on, &entry) || !spill_add(on->spill, &entry)))
             return failed("there is no room for the dead letters");
     }

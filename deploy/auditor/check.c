@@ -376,7 +376,7 @@ static void check_letter(const struct looking *on, const struct entry *letter)
     if (!leads)
         broken(on, 7, "dead letter of %s about %s %d/%lld waits behind nothing",
                saga_services[letter->db], name, letter->partition, LL(letter->offset));
-    if (letter->state != LETTER_DISCARDED)
+    if (letter_waits(letter))
         unfinished(on, 7, "parked: %s %d/%lld, by %s", name, letter->partition, LL(letter->offset),
                    saga_services[letter->db]);
 }

@@ -24,7 +24,7 @@ enum entry_kind {
 
 struct entry {
     struct audit_id id; /* all zero: it names no order */
-    uint8_t topic;      /* enum audit_topic */
+    uint8_t topic;      /* enum audit_topic; TOPICS: none of ours */
     uint8_t kind;
     uint8_t db;        /* LETTER: whose; RECORD, OUTBOX: who says it */
     uint8_t state;     /* see the kinds */
@@ -35,8 +35,8 @@ struct entry {
     uint8_t taken; /* RECORD: a bit for each db whose service has taken it */
     bool before;   /* RECORD: it was there before the databases were looked at */
     bool readable; /* RECORD */
-    bool opaque;   /* LETTER: the value is not kept as text */
-    int64_t hash;  /* RECORD, LETTER: of the value; KEY: of key and fingerprint */
+    bool opaque;   /* LETTER: the value is not the record's text: kept in base64, or mended */
+    int64_t hash;  /* RECORD, LETTER, OUTBOX: of the value; KEY: of key and fingerprint */
 };
 
 /* Of the same record: on the same topic, partition and offset. */
@@ -46,7 +46,13 @@ static inline bool entry_same_place(const struct entry *a, const struct entry *b
 }
 
 /* Of a dead letter, as the table has it. */
-enum letter_state { LETTER_PARKED, LETTER_HELD, LETTER_REDRIVE, LETTER_DISCARDED };
+enum letter_state { LETTER_PARKED, LETTER_HELD, LETTER_REDRIVE, LETTER_DISCARDED, LETTER_REDRIVEN };
+
+/* It waits for somebody: those that do not stay as the proof of what became of the record. */
+static inline bool letter_waits(const struct entry *letter)
+{
+    return letter->state != LETTER_DISCARDED && letter->state != LETTER_REDRIVEN;
+}
 
 struct spill;
 

@@ -223,6 +223,6 @@ void park_send(struct engine *engine, size_t from, size_t to)
         engine_send_rows(engine, sql_park_again, &again_shape, again, again_count);
     if (gone_count > 0) {
         engine_send_rows(engine, sql_release_held, &id_shape, gone, gone_count);
-        engine_send_rows(engine, sql_remove_redriven, &id_shape, gone, gone_count);
+        engine_send_rows(engine, sql_mark_redriven, &id_shape, gone, gone_count);
     }
 }

@@ -3,10 +3,10 @@
  *
  * PARKED rows hold up the later messages of their order: these are put behind them, as HELD rows,
  * in the order of arrival. A redrive marks all of an order's rows REDRIVE; the running service
- * takes them up, oldest first. Those that succeed hold nobody up any more, nor do those that a
- * person has DISCARDED; what was held behind nothing but them is marked REDRIVE in the same
- * transaction. All who add, mark or resolve lock an order's rows first, so none is left behind.
- * Unreadable records have no order and hold nobody up.
+ * takes them up, oldest first. What was REDRIVEN with success, and what a person has DISCARDED,
+ * holds nobody up; its row stays, as the proof of what became of the record. What was held behind
+ * nothing but these is marked REDRIVE in the same transaction. All who add, mark or resolve lock an
+ * order's rows first, so none is left behind. Unreadable records have no order and hold nobody up.
  */
 #ifndef RUNTIME_PARK_H
 #define RUNTIME_PARK_H
@@ -14,7 +14,13 @@
 #include "core/batch.h"
 #include "saga/service.h"
 
-enum park_state { PARK_PARKED = 0, PARK_HELD = 1, PARK_REDRIVE = 2, PARK_DISCARDED = 3 };
+enum park_state {
+    PARK_PARKED = 0,
+    PARK_HELD = 1,
+    PARK_REDRIVE = 2,
+    PARK_DISCARDED = 3,
+    PARK_REDRIVEN = 4
+};
 
 struct park_row {
     int64_t id;

@@ -36,7 +36,8 @@ CREATE TABLE IF NOT EXISTS outbox_5 PARTITION OF outbox FOR VALUES IN (5);
 CREATE TABLE IF NOT EXISTS outbox_6 PARTITION OF outbox FOR VALUES IN (6);
 CREATE TABLE IF NOT EXISTS outbox_7 PARTITION OF outbox FOR VALUES IN (7);
 
--- What could not be handled. state: 0 parked, 1 held up behind a parked one, 2 to be redriven, 3 discarded.
+-- What could not be handled. state: 0 parked, 1 held up behind a parked one, 2 to be redriven, 3 discarded,
+-- 4 redriven. Rows of 3 and 4 hold nobody up.
 CREATE TABLE IF NOT EXISTS dead_letter (
     id               bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     order_id         uuid,
@@ -52,10 +53,13 @@ CREATE TABLE IF NOT EXISTS dead_letter (
     record_headers   text        NOT NULL, -- a line each: name, tab, value
     record_value     text,
     parked_at        timestamptz NOT NULL,
+    mended_at        timestamptz,          -- set by who changes the value: it is not the record's any more
     -- a record that comes again is the same dead letter; its time tells it from one of a recreated topic
     UNIQUE (topic, record_partition, record_offset, record_time)
 );
+ALTER TABLE dead_letter ADD COLUMN IF NOT EXISTS mended_at timestamptz;
 CREATE INDEX IF NOT EXISTS dead_letter_order ON dead_letter (order_id, id);
+CREATE INDEX IF NOT EXISTS dead_letter_open ON dead_letter (state, id) WHERE state < 3;
 
 -- Empties a slot of the outbox if every row in it is acknowledged and older than `keep`; one index
 -- probe a lane, under a lock that waits for nobody. True if it did.

@@ -33,8 +33,9 @@ static void detach(void)
 
 TestSuite(letters, .init = attach, .fini = detach, .timeout = 120);
 
-#define PARKED "SELECT count(*) FROM dead_letter WHERE state < 3" /* nor discarded, nor redriven   \
-                                                                   */
+#define PARKED                                                                                     \
+    "SELECT count(*) FROM dead_letter WHERE state < 3" /* nor discarded, nor redriven              \
+                                                        */
 
 #define IS(db, expected, sql, id)                                                                  \
     do {                                                                                           \
@@ -140,6 +141,44 @@ Test(letters, unreadable_records_are_parked)
     id = db_text(DB_ORDER, "SELECT max(id)::text FROM dead_letter", NULL);
     free(dead_letters("order-svc", "discard", id));
     free(id);
+    order_answer_free(&answer);
+}
+
+static int64_t redriven_in(enum db db)
+{
+    return db_int(db, "SELECT count(*) FROM dead_letter WHERE state = 4 AND mended_at IS NOT NULL",
+                  NULL);
+}
+
+/* Mended by a person and tried again, it is handled; its row stays, and the auditor never objects.
+ */
+Test(letters, a_mended_record_is_redriven)
+{
+    char mend[500], *output;
+    struct order_answer answer = order_send(order_body(NULL, NULL, NULL), "Prefer: wait=20\r\n");
+    cr_assert_str_eq(order_text(&answer, "status"), "completed");
+    say("payment-svc", "payment.done", answer.id, "nonsense");
+    cr_assert(CLOCK_UNTIL(SOON_S, parked_in(DB_INVENTORY) == 1 && parked_in(DB_ORDER) == 1));
+    snprintf(mend, sizeof mend,
+             "UPDATE dead_letter SET mended_at = now(), record_value = '{\"order_id\":\"%s\","
+             "\"items\":[{\"sku\":\"SKU-1\",\"quantity\":2}],"
+             "\"shipping_address\":{\"country\":\"DE\"}}' WHERE state = 0",
+             answer.id);
+    db_run(DB_INVENTORY, mend);
+    db_run(DB_ORDER, mend);
+    int status = command_run(stack_root(), (const char *const[]){"deploy/audit", NULL}, &output);
+    cr_assert_eq(status, 0, "%s", output);
+    free(output);
+    int64_t before = redriven_in(DB_INVENTORY), before_order = redriven_in(DB_ORDER);
+    free(dead_letters("inventory-svc", "redrive", "--all"));
+    free(dead_letters("order-svc", "redrive", "--all"));
+    cr_assert(CLOCK_UNTIL(SOON_S, redriven_in(DB_INVENTORY) == before + 1 &&
+                                      redriven_in(DB_ORDER) == before_order + 1));
+    IS(DB_INVENTORY, 0, PARKED, NULL);
+    char *list = dead_letters("order-svc", "list", NULL);
+    cr_assert_not_null(strstr(list, "\tredriven\tunreadable_value\t"), "%s", list);
+    free(list);
+    auditor_holds(SOON_S);
     order_answer_free(&answer);
 }
 

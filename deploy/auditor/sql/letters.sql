@@ -1,5 +1,6 @@
--- Dead letters. hash: of the record's value, 0 if it was not text; state as in the table.
+-- Dead letters; state as in the table. The hash of the value tells nothing about the record if it was not text,
+-- or was mended since.
 SELECT coalesce(order_id, '00000000-0000-0000-0000-000000000000'), topic, record_partition::bigint, record_offset,
-       state::bigint, (record_value IS NULL OR record_value LIKE 'base64:%')::integer::bigint,
+       state::bigint, (record_value IS NULL OR record_value LIKE 'base64:%' OR mended_at IS NOT NULL)::integer::bigint,
        ('x' || encode(substr(sha256(convert_to(coalesce(record_value, ''), 'UTF8')), 1, 8), 'hex'))::bit(64)::bigint
 FROM dead_letter;

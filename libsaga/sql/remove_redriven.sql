@@ -1,1 +1,0 @@
-DELETE FROM dead_letter WHERE id = ANY ($1::bigint[]);
