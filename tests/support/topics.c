@@ -9,7 +9,7 @@
 #include "clock.h"
 
 #define TOPICS_BATCH 1000
-#define TOPICS_PARTITIONS_MAX 512
+#define TOPICS_TIMEOUT_MS 10000
 
 const char *const topics_all[] = {"inventory.failed",
                                   "inventory.released",
@@ -31,7 +31,8 @@ struct topics {
     rd_kafka_topic_partition_list_t *next; /* the offset that is expected next, for each */
     struct range {
         int64_t low, high;
-    } opened[TOPICS_PARTITIONS_MAX]; /* in the same order */
+    } * opened; /* in the same order */
+    int last;   /* whose record came last: the next one is most likely of the same */
     topics_each each;
     void *opaque;
     char *text; /* key, value and headers of one record */
@@ -81,11 +82,12 @@ static rd_kafka_t *make_consumer(const char *bootstrap)
     return kafka;
 }
 
-static bool add_partitions(struct topics *topics, const char *name, bool from_beginning)
+static bool add_partitions(struct topics *topics, const char *name)
 {
     const struct rd_kafka_metadata *metadata;
     rd_kafka_topic_t *topic = rd_kafka_topic_new(topics->kafka, name, NULL);
-    rd_kafka_resp_err_t error = rd_kafka_metadata(topics->kafka, 0, topic, &metadata, 10000);
+    rd_kafka_resp_err_t error =
+        rd_kafka_metadata(topics->kafka, 0, topic, &metadata, TOPICS_TIMEOUT_MS);
 
     rd_kafka_topic_destroy(topic);
     if (error != RD_KAFKA_RESP_ERR_NO_ERROR) {
@@ -94,20 +96,51 @@ static bool add_partitions(struct topics *topics, const char *name, bool from_be
     }
     int count = metadata->topics[0].partition_cnt;
     rd_kafka_metadata_destroy(metadata);
-    if (count == 0)
+    if (count == 0) {
         fprintf(stderr, "%s: there is no such topic\n", name);
-    for (int i = 0; i < count && topics->next->cnt < TOPICS_PARTITIONS_MAX; i++) {
-        int64_t low, high;
-        error = rd_kafka_query_watermark_offsets(topics->kafka, name, i, &low, &high, 10000);
-        if (error != RD_KAFKA_RESP_ERR_NO_ERROR) {
-            fprintf(stderr, "%s %d: %s\n", name, i, rd_kafka_err2str(error));
-            return false;
-        }
-        topics->opened[topics->next->cnt] = (struct range){low, high};
-        rd_kafka_topic_partition_list_add(topics->next, name, i)->offset =
-            from_beginning ? low : high;
+        return false;
     }
-    return count > 0 && topics->next->cnt <= TOPICS_PARTITIONS_MAX;
+    if (topics->next->cnt + count > TOPICS_PARTITIONS_MAX) {
+        fprintf(stderr, "%s: more than %d partitions in all\n", name, TOPICS_PARTITIONS_MAX);
+        return false;
+    }
+    rd_kafka_topic_partition_list_add_range(topics->next, name, 0, count - 1);
+    return true;
+}
+
+/* The first or last offset (RD_KAFKA_OFFSET_BEGINNING, _END) of each partition, in the order of
+ * next; to be destroyed. NULL: it has said why. */
+static rd_kafka_topic_partition_list_t *ask(const struct topics *topics, int64_t which)
+{
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_copy(topics->next);
+    for (int i = 0; i < list->cnt; i++)
+        list->elems[i].offset = which; /* what the protocol takes in place of a time */
+    rd_kafka_resp_err_t error = rd_kafka_offsets_for_times(topics->kafka, list, TOPICS_TIMEOUT_MS);
+    for (int i = 0; i < list->cnt && error == RD_KAFKA_RESP_ERR_NO_ERROR; i++)
+        error = list->elems[i].err;
+    if (error == RD_KAFKA_RESP_ERR_NO_ERROR)
+        return list;
+    fprintf(stderr, "offsets: %s\n", rd_kafka_err2str(error));
+    rd_kafka_topic_partition_list_destroy(list);
+    return NULL;
+}
+
+static bool ask_ranges(struct topics *topics, bool from_beginning)
+{
+    rd_kafka_topic_partition_list_t *lows = ask(topics, RD_KAFKA_OFFSET_BEGINNING);
+    rd_kafka_topic_partition_list_t *highs = lows ? ask(topics, RD_KAFKA_OFFSET_END) : NULL;
+    bool good = highs != NULL;
+
+    for (int i = 0; good && i < topics->next->cnt; i++) {
+        topics->opened[i] = (struct range){lows->elems[i].offset, highs->elems[i].offset};
+        topics->next->elems[i].offset =
+            from_beginning ? topics->opened[i].low : topics->opened[i].high;
+    }
+    if (lows != NULL)
+        rd_kafka_topic_partition_list_destroy(lows);
+    if (highs != NULL)
+        rd_kafka_topic_partition_list_destroy(highs);
+    return good;
 }
 
 struct topics *topics_open(const char *bootstrap, const char *const *names, bool from_beginning,
@@ -118,18 +151,20 @@ struct topics *topics_open(const char *bootstrap, const char *const *names, bool
         abort();
     topics->each = each;
     topics->opaque = opaque;
-    topics->next = rd_kafka_topic_partition_list_new(TOPICS_PARTITIONS_MAX);
+    topics->next = rd_kafka_topic_partition_list_new(0);
     topics->kafka = make_consumer(bootstrap);
     bool good = topics->kafka != NULL;
     for (size_t i = 0; good && names[i] != NULL; i++)
-        good = add_partitions(topics, names[i], from_beginning);
-    if (good) {
+        good = add_partitions(topics, names[i]);
+    topics->opened = calloc((size_t)topics->next->cnt + 1, sizeof *topics->opened);
+    if (topics->opened == NULL)
+        abort();
+    if (good && ask_ranges(topics, from_beginning)) {
         rd_kafka_poll_set_consumer(topics->kafka);
-        good = rd_kafka_assign(topics->kafka, topics->next) == RD_KAFKA_RESP_ERR_NO_ERROR;
         topics->queue = rd_kafka_queue_get_consumer(topics->kafka);
+        if (rd_kafka_assign(topics->kafka, topics->next) == RD_KAFKA_RESP_ERR_NO_ERROR)
+            return topics;
     }
-    if (good)
-        return topics;
     topics_close(topics);
     return NULL;
 }
@@ -158,6 +193,7 @@ static void tell(struct topics *topics, const rd_kafka_message_t *message, int64
                                    .partition = message->partition,
                                    .offset = message->offset,
                                    .before = before,
+                                   .time_ms = rd_kafka_message_timestamp(message, NULL),
                                    .seen_us = now_us,
                                    .key_len = message->key_len,
                                    .value_len = message->len};
@@ -184,6 +220,17 @@ static void tell(struct topics *topics, const rd_kafka_message_t *message, int64
     topics->each(topics->opaque, &record);
 }
 
+static rd_kafka_topic_partition_t *next_of(struct topics *topics, const rd_kafka_message_t *message)
+{
+    const char *name = rd_kafka_topic_name(message->rkt);
+    rd_kafka_topic_partition_t *next = &topics->next->elems[topics->last];
+
+    if (next->partition != message->partition || strcmp(next->topic, name) != 0)
+        next = rd_kafka_topic_partition_list_find(topics->next, name, message->partition);
+    topics->last = (int)(next - topics->next->elems);
+    return next;
+}
+
 size_t topics_poll(struct topics *topics, int timeout_ms)
 {
     size_t told = 0;
@@ -194,11 +241,8 @@ size_t topics_poll(struct topics *topics, int timeout_ms)
     for (ssize_t i = 0; i < count; i++) {
         rd_kafka_message_t *message = topics->batch[i];
         if (message->err == RD_KAFKA_RESP_ERR_NO_ERROR) {
-            rd_kafka_topic_partition_t *next = rd_kafka_topic_partition_list_find(
-                topics->next, rd_kafka_topic_name(message->rkt), message->partition);
-            next->offset = message->offset + 1;
-            tell(topics, message, now_us,
-                 message->offset < topics->opened[next - topics->next->elems].high);
+            next_of(topics, message)->offset = message->offset + 1;
+            tell(topics, message, now_us, message->offset < topics->opened[topics->last].high);
             told++;
         }
         rd_kafka_message_destroy(message);
@@ -208,23 +252,23 @@ size_t topics_poll(struct topics *topics, int timeout_ms)
 
 bool topics_catch_up(struct topics *topics, int seconds)
 {
-    int64_t end_us = clock_us() + (int64_t)seconds * 1000000, low, high;
+    const int64_t patience_us = (int64_t)seconds * 1000000;
+    int64_t end_us = clock_us() + patience_us;
+    rd_kafka_topic_partition_list_t *ends = NULL;
 
-    for (int i = 0; i < topics->next->cnt; i++) {
-        rd_kafka_topic_partition_t *next = &topics->next->elems[i];
-        while (rd_kafka_query_watermark_offsets(topics->kafka, next->topic, next->partition, &low,
-                                                &high, 5000) != RD_KAFKA_RESP_ERR_NO_ERROR) {
-            if (clock_us() > end_us)
-                return false;
-        }
-        while (next->offset < high) {
+    while (ends == NULL && clock_us() < end_us)
+        ends = ask(topics, RD_KAFKA_OFFSET_END);
+    bool good = ends != NULL;
+    for (int i = 0; good && i < topics->next->cnt; i++) {
+        while (good && topics->next->elems[i].offset < ends->elems[i].offset) {
             if (topics_poll(topics, 100) > 0)
-                end_us = clock_us() + (int64_t)seconds * 1000000;
-            if (clock_us() > end_us)
-                return false;
+                end_us = clock_us() + patience_us;
+            good = clock_us() < end_us;
         }
     }
-    return true;
+    if (ends != NULL)
+        rd_kafka_topic_partition_list_destroy(ends);
+    return good;
 }
 
 bool topics_range(const struct topics *topics, const char *name, int32_t partition,
@@ -252,6 +296,7 @@ void topics_close(struct topics *topics)
         rd_kafka_destroy(topics->kafka);
     }
     rd_kafka_topic_partition_list_destroy(topics->next);
+    free(topics->opened);
     free(topics->text);
     free(topics);
 }

@@ -10,12 +10,14 @@
 #include <stdint.h>
 
 #define TOPICS_HEADERS_MAX 16
+#define TOPICS_PARTITIONS_MAX 12000 /* twelve topics of SAGA_PARTITIONS, which is 1000 at most */
 
 struct topics_record {
     const char *topic;
     int32_t partition;
     int64_t offset;
     bool before;             /* it was there when topics_open was called */
+    int64_t time_ms;         /* when it was produced, as the broker keeps it; -1: it does not */
     int64_t seen_us;         /* clock_us() when it came out of the client library */
     const char *key, *value; /* NUL-terminated; NULL if the record has none */
     size_t key_len, value_len;
@@ -38,7 +40,8 @@ struct topics;
 extern const char *const topics_all[];
 
 /* names: NULL-terminated. from_beginning: else only what comes after this call. each is told of
- * every record within topics_poll; the record is gone after it. NULL: it has said why. */
+ * every record within topics_poll; the record is gone after it. NULL: it has said why; more
+ * partitions than TOPICS_PARTITIONS_MAX are a reason. */
 struct topics *topics_open(const char *bootstrap, const char *const *names, bool from_beginning,
                            topics_each each, void *opaque);
 /* Returns how many records there were; waits at most so long for the first. */
