@@ -56,7 +56,14 @@ struct auditing {
 static void on_broken(void *opaque, int invariant, const struct audit_id *id, const char *text,
                       bool unfinished)
 {
-    report_broken(opaque, invariant, id, text, unfinished);
+    const struct auditing *on = opaque;
+    report_broken(on->report, invariant, id, text, unfinished);
+}
+
+static int64_t kept_since_ms(void *opaque, enum audit_topic topic, const struct audit_id *id)
+{
+    const struct auditing *on = opaque;
+    return records_kept_since_ms(on->records, topic, id);
 }
 
 static bool failed(const char *what)
@@ -105,23 +112,25 @@ static bool read_epoch(struct auditing *on, enum audit_db db)
     return good;
 }
 
-/* Rows of (id, topic, lane, seq, state) become entries of this kind. */
+/* Rows of (id, topic, lane, seq, state, hash) become entries of this kind; a gap has no hash. */
 static bool read_outbox(struct auditing *on, enum audit_db db, const char *sql,
                         enum entry_kind kind)
 {
     struct database *database = on->databases[last_look[db]];
     struct entry entry = {.kind = (uint8_t)kind, .db = (uint8_t)db};
     const char *name;
-    int64_t values[3];
+    int64_t values[4] = {0};
+    const size_t columns = kind == ENTRY_OUTBOX ? 4 : 3;
     int got = -1;
-    if (!database_begin(database, sql, 3))
+    if (!database_begin(database, sql, columns))
         return false;
     while ((got = database_next_named(database, &entry.id, &name, values)) == 1) {
         entry.topic = (uint8_t)saga_topic(name);
         entry.lane = (int32_t)values[0];
         entry.seq = values[1];
         entry.state = kind == ENTRY_OUTBOX ? (uint8_t)values[2] : 0;
-        if (entry.topic < TOPICS && !spill_add(on->spill, &entry))
+        entry.hash = values[3];
+        if (!spill_add(on->spill, &entry))
             return failed("there is no room on the disk");
     }
     return got == 0;
@@ -156,7 +165,7 @@ static bool read_letters(struct auditing *on, enum audit_db db)
         entry.opaque = values[3] != 0;
         entry.hash = values[4];
         on->report->parked += letter_waits(&entry);
-        if (entry.topic < TOPICS && (!note_nameless(on, &entry) || !spill_add(on->spill, &entry)))
+        if (!note_nameless(on, &entry) || !spill_add(on->spill, &entry))
             return failed("there is no room for the dead letters");
     }
     return got == 0;
@@ -205,7 +214,6 @@ static bool look(struct auditing *on)
     const char *beyond = records_beyond(on->records);
     if (beyond != NULL)
         report_broken(on->report, 5, &none, beyond, false);
-    on->check.topics_whole = records_whole(on->records);
     on->report->unreadable = records_unreadable(on->records);
     on->report->of_others = records_of_others(on->records);
     return spill_sort(on->spill) || failed("what was read could not be sorted");
@@ -313,7 +321,10 @@ bool audit(bool settled, struct report *ret_report)
     *ret_report = (struct report){0};
     struct auditing on = {
         .report = ret_report,
-        .check = {.settled = settled, .broken = on_broken, .opaque = ret_report},
+        .check = {.settled = settled,
+                  .kept_since_ms = kept_since_ms,
+                  .broken = on_broken,
+                  .opaque = &on},
         .spill = spill_new(dir ? dir : "/tmp", RUN_MAX),
         .nameless = malloc(PLACES_MAX * sizeof *on.nameless),
     };

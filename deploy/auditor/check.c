@@ -5,6 +5,10 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "text.h"
+
+#define SLACK_MS 60000 /* clocks and producers do not agree to the second */
+
 struct looking {
     const struct check *check;
     const struct audited *at;
@@ -326,6 +330,14 @@ static const struct entry *find(const struct audited *at, enum entry_kind kind,
     return NULL;
 }
 
+/* Retention may have taken it: the order is no younger than the oldest record that is left. */
+static bool may_be_trimmed(const struct looking *on, enum audit_topic topic)
+{
+    const struct check *check = on->check;
+    int64_t since_ms = check->kept_since_ms(check->opaque, topic, &on->at->id);
+    return since_ms > 0 && text_uuid_ms(&on->at->id) - SLACK_MS <= since_ms;
+}
+
 static void check_record(const struct looking *on, const struct entry *record)
 {
     const char *name = saga_topics[record->topic].name;
@@ -342,9 +354,28 @@ static void check_record(const struct looking *on, const struct entry *record)
                LL(record->offset), record->lane, LL(record->seq));
 }
 
+/* A record of the same event with another value. Its key is the row's: they are of one order. */
+static const struct entry *find_other(const struct audited *at, const struct entry *row)
+{
+    for (size_t i = 0; i < at->entries_count; i++)
+        if (at->entries[i].kind == ENTRY_RECORD && at->entries[i].readable &&
+            same_event(&at->entries[i], row) && at->entries[i].hash != row->hash)
+            return &at->entries[i];
+    return NULL;
+}
+
 static void check_outbox(const struct looking *on, const struct entry *row)
 {
     const char *name = saga_topics[row->topic].name;
+    if (row->topic == TOPICS) {
+        broken(on, 6, "outbox row %d/%lld of %s is of no topic of the saga", row->lane,
+               LL(row->seq), saga_services[row->db]);
+        return;
+    }
+    const struct entry *said = find_other(on->at, row);
+    if (said != NULL)
+        broken(on, 6, "outbox row %d/%lld says something else than %s %d/%lld", row->lane,
+               LL(row->seq), name, said->partition, LL(said->offset));
     if (row->state == 0) {
         unfinished(on, 6, "outbox row %d/%lld, %s, is not acknowledged", row->lane, LL(row->seq),
                    name);
@@ -353,9 +384,15 @@ static void check_outbox(const struct looking *on, const struct entry *row)
     const struct entry parked = {
         .topic = row->topic, .partition = -1 - row->lane, .offset = row->seq};
     if (find(on->at, ENTRY_RECORD, row, true) == NULL &&
-        letter_of(on->at, &parked, row->db) == NULL)
+        letter_of(on->at, &parked, row->db) == NULL && !may_be_trimmed(on, row->topic))
         broken(on, 6, "outbox row %d/%lld counts as acknowledged, and %s does not have it",
                row->lane, LL(row->seq), name);
+}
+
+/* It holds others up: what is parked or tried again, but not what is only held up itself. */
+static bool holds_up(const struct entry *letter)
+{
+    return letter_waits(letter) && letter->state != LETTER_HELD;
 }
 
 /* I7: a letter is about a record, and one that waits has one to wait for. */
@@ -363,17 +400,20 @@ static void check_letter(const struct looking *on, const struct entry *letter)
 {
     const struct audited *at = on->at;
     const char *name = saga_topics[letter->topic].name;
-    bool leads = letter->state != LETTER_HELD;
+    bool waits = letter->state == LETTER_HELD, has_reason = false;
+    if (letter->topic == TOPICS)
+        broken(on, 7, "dead letter of %s, offset %lld, is about no topic of the saga",
+               saga_services[letter->db], LL(letter->offset));
     for (size_t i = 0; i < at->entries_count; i++) {
         const struct entry *other = &at->entries[i];
-        leads =
-            leads || (other->kind == ENTRY_LETTER && other->db == letter->db && other->state != 1);
+        if (other->kind == ENTRY_LETTER && other->db == letter->db && holds_up(other))
+            has_reason = true;
         if (other->kind == ENTRY_RECORD && entry_same_place(other, letter) && !letter->opaque &&
             other->hash != letter->hash)
             broken(on, 7, "dead letter of %s about %s %d/%lld: its value is not the record's",
                    saga_services[letter->db], name, letter->partition, LL(letter->offset));
     }
-    if (!leads)
+    if (waits && !has_reason)
         broken(on, 7, "dead letter of %s about %s %d/%lld waits behind nothing",
                saga_services[letter->db], name, letter->partition, LL(letter->offset));
     if (letter_waits(letter))
@@ -387,7 +427,7 @@ static void check_said(const struct looking *on)
     for (enum audit_topic topic = 0; topic < TOPICS; topic++) {
         const struct entry of = {.topic = (uint8_t)topic};
         if (said_by_rows(on->at, topic) && find(on->at, ENTRY_RECORD, &of, false) == NULL &&
-            find(on->at, ENTRY_OUTBOX, &of, false) == NULL)
+            find(on->at, ENTRY_OUTBOX, &of, false) == NULL && !may_be_trimmed(on, topic))
             broken(on, 3, "the rows of %s say that %s was said: outbox and topic do not have it",
                    saga_services[saga_topics[topic].says], saga_topics[topic].name);
     }
@@ -439,8 +479,7 @@ void check_order(const struct check *check, const struct audited *audited)
     check_facts(&on);
     check_causes(&on);
     check_entries(&on);
-    if (check->topics_whole)
-        check_said(&on);
+    check_said(&on);
 }
 
 void check_nameless(const struct check *check, const struct entry *entries, size_t count)

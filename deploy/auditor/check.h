@@ -44,8 +44,9 @@ struct audited {
 };
 
 struct check {
-    bool settled;      /* nothing may be in flight */
-    bool topics_whole; /* no topic has lost its beginning: what was said must be there */
+    bool settled; /* nothing may be in flight */
+    /* Since when (Unix time) all records are left where those of this order go; 0: always. */
+    int64_t (*kept_since_ms)(void *opaque, enum audit_topic topic, const struct audit_id *id);
     /* invariant: 1 to 9. Called for each contradiction; the text says which rows contradict.
      * unfinished: it is one because of `settled` only, and time may mend it. */
     void (*broken)(void *opaque, int invariant, const struct audit_id *id, const char *text,

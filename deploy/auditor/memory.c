@@ -44,13 +44,16 @@ static int64_t keep_s(void)
 static bool add(struct spill *spill, const char *key, const char *value)
 {
     struct entry entry = {.kind = ENTRY_KEY};
-    char id[64] = "", fingerprint[128] = "", text[1024];
+    char id[64] = "", fingerprint[128] = "", *text;
     long long created_us = 0;
     if (sscanf(value, "%63s %127s %lld", id, fingerprint, &created_us) != 3 ||
         !text_uuid(id, strlen(id), &entry.id))
         memset(&entry.id, 0xff, sizeof entry.id);
-    int len = snprintf(text, sizeof text, "%s %s", key, fingerprint);
+    int len = asprintf(&text, "%s %s", key, fingerprint); /* Redis takes keys of any length */
+    if (len < 0)
+        abort();
     entry.hash = text_hash(text, (size_t)len);
+    free(text);
     entry.state = created_us / 1000000 < (int64_t)time(NULL) - keep_s() + SLACK_S;
     return spill_add(spill, &entry);
 }

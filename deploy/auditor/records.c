@@ -10,21 +10,19 @@
 #include "tests/support/topics.h"
 #include "text.h"
 
-#define PARTITIONS_MAX 1024
 #define TIMEOUT_MS 10000
 #define STALL_S 30
 
 /* How far one partition was read by whom. */
 struct part {
-    enum audit_topic topic;
-    int32_t partition;
     int64_t stored[DBS], low, end;
+    int64_t oldest_ms; /* of the first record that is left; INT64_MAX: none is */
 };
 
 struct records {
     struct topics *topics;
-    struct part parts[PARTITIONS_MAX];
-    size_t parts_count;
+    struct part *parts[TOPICS];
+    int32_t parts_count[TOPICS];
     /* while it reads */
     const uint32_t *epochs;
     const struct place *nameless;
@@ -48,10 +46,9 @@ int place_compare(const void *left, const void *right)
 
 static struct part *part_of(struct records *records, enum audit_topic topic, int32_t partition)
 {
-    for (size_t i = 0; i < records->parts_count; i++)
-        if (records->parts[i].topic == topic && records->parts[i].partition == partition)
-            return &records->parts[i];
-    return NULL;
+    if (topic == TOPICS || partition < 0 || partition >= records->parts_count[topic])
+        return NULL;
+    return &records->parts[topic][partition];
 }
 
 static bool failed(const char *what, const char *why)
@@ -78,31 +75,45 @@ static rd_kafka_t *client(const char *bootstrap, const char *group)
     return NULL;
 }
 
+static bool make_parts(struct records *records, enum audit_topic topic, int count)
+{
+    if (topic == TOPICS || count == 0)
+        return true;
+    if (count > TOPICS_PARTITIONS_MAX)
+        return failed(saga_topics[topic].name, "too many partitions");
+    records->parts[topic] = calloc((size_t)count, sizeof *records->parts[topic]);
+    if (records->parts[topic] == NULL)
+        abort();
+    records->parts_count[topic] = count;
+    for (int i = 0; i < count; i++)
+        records->parts[topic][i].oldest_ms = INT64_MAX;
+    return true;
+}
+
 static bool read_partitions(struct records *records, rd_kafka_t *kafka)
 {
     const struct rd_kafka_metadata *metadata;
     rd_kafka_resp_err_t error = rd_kafka_metadata(kafka, 1, NULL, &metadata, TIMEOUT_MS);
     if (error != RD_KAFKA_RESP_ERR_NO_ERROR)
         return failed("cannot be reached", rd_kafka_err2str(error));
-    for (int i = 0; i < metadata->topic_cnt; i++) {
-        enum audit_topic topic = saga_topic(metadata->topics[i].topic);
-        for (int p = 0; topic != TOPICS && p < metadata->topics[i].partition_cnt; p++)
-            if (records->parts_count < PARTITIONS_MAX)
-                records->parts[records->parts_count++] =
-                    (struct part){.topic = topic, .partition = p};
-    }
+    bool good = true;
+    for (int i = 0; good && i < metadata->topic_cnt; i++)
+        good = make_parts(records, saga_topic(metadata->topics[i].topic),
+                          metadata->topics[i].partition_cnt);
     rd_kafka_metadata_destroy(metadata);
-    return records->parts_count > 0 || failed("the topics", "there are none");
+    for (enum audit_topic topic = 0; good && topic < TOPICS; topic++)
+        good = records->parts_count[topic] > 0 || failed(saga_topics[topic].name, "is missing");
+    return good;
 }
 
 /* Asks for the offsets of the group without joining it. */
 static bool read_stored(struct records *records, rd_kafka_t *kafka, enum audit_db db)
 {
-    rd_kafka_topic_partition_list_t *list =
-        rd_kafka_topic_partition_list_new((int)records->parts_count);
-    for (size_t i = 0; i < records->parts_count; i++)
-        rd_kafka_topic_partition_list_add(list, saga_topics[records->parts[i].topic].name,
-                                          records->parts[i].partition);
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(0);
+    for (enum audit_topic topic = 0; topic < TOPICS; topic++)
+        if (records->parts_count[topic] > 0)
+            rd_kafka_topic_partition_list_add_range(list, saga_topics[topic].name, 0,
+                                                    records->parts_count[topic] - 1);
     rd_kafka_resp_err_t error = rd_kafka_committed(kafka, list, TIMEOUT_MS);
     for (int i = 0; error == RD_KAFKA_RESP_ERR_NO_ERROR && i < list->cnt; i++)
         part_of(records, saga_topic(list->elems[i].topic), list->elems[i].partition)->stored[db] =
@@ -209,6 +220,8 @@ static void on_record(void *opaque, const struct topics_record *record)
                           .lane = -1,
                           .before = record->before,
                           .hash = text_hash(record->value, record->value_len)};
+    if (part != NULL && part->oldest_ms == INT64_MAX)
+        part->oldest_ms = record->time_ms;
     if (part != NULL && record->offset >= part->end)
         part->end = record->offset + 1;
     entry.readable = readable(record, &entry.id);
@@ -259,37 +272,46 @@ bool records_read(struct records *records, const uint32_t epochs[DBS], const str
     records->spill = spill;
     if (!topics_catch_up(records->topics, STALL_S))
         return failed("the topics", "could not be read to their ends");
-    for (size_t i = 0; i < records->parts_count; i++) {
-        struct part *part = &records->parts[i];
-        topics_range(records->topics, saga_topics[part->topic].name, part->partition, &part->low,
-                     &part->end);
-    }
+    for (enum audit_topic topic = 0; topic < TOPICS; topic++)
+        for (int32_t i = 0; i < records->parts_count[topic]; i++)
+            topics_range(records->topics, saga_topics[topic].name, i, &records->parts[topic][i].low,
+                         &records->parts[topic][i].end);
     return !records->full || failed("the records", "there is no room for them on the disk");
 }
 
-const char *records_beyond(const struct records *records)
+/* NULL, or what is wrong with the offsets of one partition. */
+static const char *beyond(const struct part *part, enum audit_topic topic, int32_t partition)
 {
     static char text[200];
-    for (size_t i = 0; i < records->parts_count; i++) {
-        const struct part *part = &records->parts[i];
-        for (enum audit_db db = 0; db < DBS; db++) {
-            if (!(saga_topics[part->topic].hears & 1u << db) || part->stored[db] <= part->end)
-                continue;
-            snprintf(text, sizeof text, "the offset of %s on %s %d is %lld, and it ends at %lld",
-                     saga_services[db], saga_topics[part->topic].name, part->partition,
-                     (long long)part->stored[db], (long long)part->end);
-            return text;
-        }
+    for (enum audit_db db = 0; db < DBS; db++) {
+        if (!(saga_topics[topic].hears & 1u << db) || part->stored[db] <= part->end)
+            continue;
+        snprintf(text, sizeof text, "the offset of %s on %s %d is %lld, and it ends at %lld",
+                 saga_services[db], saga_topics[topic].name, partition, (long long)part->stored[db],
+                 (long long)part->end);
+        return text;
     }
     return NULL;
 }
 
-bool records_whole(const struct records *records)
+const char *records_beyond(const struct records *records)
 {
-    for (size_t i = 0; i < records->parts_count; i++)
-        if (records->parts[i].low > 0)
-            return false;
-    return true;
+    const char *text = NULL;
+    for (enum audit_topic topic = 0; topic < TOPICS; topic++)
+        for (int32_t i = 0; text == NULL && i < records->parts_count[topic]; i++)
+            text = beyond(&records->parts[topic][i], topic, i);
+    return text;
+}
+
+int64_t records_kept_since_ms(const struct records *records, enum audit_topic topic,
+                              const struct audit_id *id)
+{
+    char key[TEXT_UUID_SIZE];
+    text_format_uuid(id, key);
+    int32_t partition = rd_kafka_msg_partitioner_murmur2(NULL, key, sizeof key - 1,
+                                                         records->parts_count[topic], NULL, NULL);
+    const struct part *part = &records->parts[topic][partition];
+    return part->low > 0 ? part->oldest_ms : 0;
 }
 
 int64_t records_unreadable(const struct records *records)
@@ -307,5 +329,7 @@ void records_close(struct records *records)
     if (records == NULL)
         return;
     topics_close(records->topics);
+    for (size_t i = 0; i < TOPICS; i++)
+        free(records->parts[i]);
     free(records);
 }

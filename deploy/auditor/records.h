@@ -30,8 +30,10 @@ int place_compare(const void *left, const void *right);
 
 /* A stored offset behind the end of its partition: which, in a static buffer; else NULL. */
 const char *records_beyond(const struct records *records);
-/* No partition has lost its beginning. */
-bool records_whole(const struct records *records);
+/* Since when (Unix time) all records are left in that partition of the topic where those of this
+ * order go. 0: it has never lost any; INT64_MAX: none is left. */
+int64_t records_kept_since_ms(const struct records *records, enum audit_topic topic,
+                              const struct audit_id *id);
 int64_t records_unreadable(const struct records *records);
 int64_t records_of_others(const struct records *records);
 void records_close(struct records *records);

@@ -8,7 +8,7 @@ const char *const saga_services[DBS] = {"order-svc", "payment-svc", "inventory-s
 
 #define BY(db) (1u << (db))
 
-const struct audit_topic_of saga_topics[TOPICS] = {
+const struct audit_topic_of saga_topics[TOPICS + 1] = {
     [CREATED] = {"order.created", ORDER, BY(PAYMENT)},
     [CANCEL_REQUESTED] = {"order.cancel_requested", ORDER, BY(SHIPPING)},
     [CANCELLED] = {"order.cancelled", ORDER, 0},
@@ -21,6 +21,7 @@ const struct audit_topic_of saga_topics[TOPICS] = {
     [RELEASED] = {"inventory.released", INVENTORY, BY(ORDER) | BY(PAYMENT)},
     [SHIPPED] = {"order.shipped", SHIPPING, BY(ORDER) | BY(INVENTORY)},
     [SHIPPING_FAILED] = {"shipping.failed", SHIPPING, BY(ORDER) | BY(INVENTORY)},
+    [TOPICS] = {"an unknown topic", ORDER, 0},
 };
 
 enum audit_topic saga_topic(const char *name)

@@ -33,8 +33,8 @@ struct audit_topic_of {
     unsigned hears; /* a bit for each audit_db */
 };
 
-extern const struct audit_topic_of saga_topics[TOPICS];
-extern const char *const saga_services[DBS]; /* also their consumer groups */
+extern const struct audit_topic_of saga_topics[TOPICS + 1]; /* the last: of no topic of ours */
+extern const char *const saga_services[DBS];                /* also their consumer groups */
 
 /* TOPICS if it is none. */
 enum audit_topic saga_topic(const char *name);

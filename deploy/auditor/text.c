@@ -39,6 +39,14 @@ void text_format_uuid(const struct audit_id *id, char ret_text[TEXT_UUID_SIZE])
                                 i == 4 || i == 6 || i == 8 || i == 10 ? "-" : "", id->bytes[i]);
 }
 
+int64_t text_uuid_ms(const struct audit_id *id)
+{
+    int64_t ms = 0;
+    for (size_t i = 0; i < 6; i++)
+        ms = ms << 8 | id->bytes[i];
+    return id->bytes[6] >> 4 == 7 ? ms : -1;
+}
+
 int64_t text_hash(const char *at, size_t len)
 {
     unsigned char digest[SHA256_DIGEST_LENGTH];

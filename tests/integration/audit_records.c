@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "support/admin.h"
 #include "support/auditor.h"
 #include "support/clock.h"
 #include "support/command.h"
@@ -77,6 +78,14 @@ static void says(int invariant, const char *order, int broken_in_all)
     free(output);
 }
 
+static void holds(void)
+{
+    char *output = NULL;
+    int status = command_run(stack_root(), (const char *const[]){"deploy/audit", NULL}, &output);
+    cr_assert_eq(status, 0, "%s", output);
+    free(output);
+}
+
 static void begin(void)
 {
     cr_assert(stack_begin());
@@ -104,6 +113,35 @@ static void stop_payment(void)
     cr_assert(stack_part("payment-svc", &part));
     cr_assert_eq(kill(part.pid, SIGTERM), 0);
     cr_assert(CLOCK_UNTIL(25, kill(part.pid, 0) != 0));
+}
+
+/* What retention took is no contradiction, and hides none about the other partitions. */
+Test(audit_records, a_trimmed_partition_hides_itself_only)
+{
+    produce("order.completed", "order-svc", done, 1); /* said twice, in partition 0 at least once */
+    says(1, done, 1);
+    cr_assert(admin_trim(stack_address("KAFKA_BOOTSTRAP"), "order.completed", 0));
+    holds();
+    db_run(DB_ORDER, "UPDATE orders SET facts = facts | 131072"); /* all wanted to cancel */
+    char *first = db_text(DB_ORDER, "SELECT min(order_id::text) FROM orders", NULL), *output;
+    command_run(stack_root(), (const char *const[]){"deploy/audit", NULL}, &output);
+    cr_assert_not_null(strstr(output, "I3 BROKEN order="), "%s", output);
+    cr_assert_not_null(strstr(output, first), "%s", output);
+    free(first);
+    free(output);
+}
+
+/* Redis takes keys of any length. */
+Test(audit_records, a_key_of_a_megabyte)
+{
+    char command[600];
+    snprintf(command, sizeof command,
+             "key=$(redis-cli -u %s --scan --pattern 'saga:order-svc:*') && redis-cli -u %s EVAL"
+             " \"redis.call('SET', KEYS[1] .. string.rep('x', 10000000), ARGV[1])\" 1 \"$key\""
+             " '%s 0 9999999999999999 0' >/dev/null",
+             stack_address("REDIS_URL"), stack_address("REDIS_URL"), done);
+    sh(command);
+    says(4, done, 1);
 }
 
 Test(audit_records, names_each_damage)

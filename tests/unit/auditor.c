@@ -1,0 +1,95 @@
+/* auditor.c: what the auditor says about one order, at its limits. */
+#include <criterion/criterion.h>
+#include <string.h>
+
+#include "deploy/auditor/check.h"
+
+#define BORN_MS 1000000000000 /* of the order below, by its id */
+
+static int found[INVARIANTS];
+static int64_t since_ms;
+
+static void on_broken(void *opaque, int invariant, const struct audit_id *id, const char *text,
+                      bool unfinished)
+{
+    (void)opaque, (void)id, (void)text, (void)unfinished;
+    found[invariant - 1]++;
+}
+
+static int64_t kept_since_ms(void *opaque, enum audit_topic topic, const struct audit_id *id)
+{
+    (void)opaque, (void)topic, (void)id;
+    return since_ms;
+}
+
+static const struct check check = {.broken = on_broken, .kept_since_ms = kept_since_ms};
+
+static struct audit_id made_by(int version)
+{
+    struct audit_id id = {.bytes = {[6] = (unsigned char)(version << 4)}};
+    for (size_t i = 0; i < 6; i++)
+        id.bytes[i] = (unsigned char)(BORN_MS >> (40 - 8 * i));
+    return id;
+}
+
+/* How often these are broken; an order that was placed, and nothing else yet. */
+static int says(int invariant, int version, const struct entry *entries, size_t count)
+{
+    const struct order_row row = {.exists = 1, .placement = DONE, .open = 1};
+    const struct audited audited = {.id = made_by(version),
+                                    .order_first = row,
+                                    .order_last = row,
+                                    .entries = entries,
+                                    .entries_count = count};
+    memset(found, 0, sizeof found);
+    check_order(&check, &audited);
+    int all = 0;
+    for (size_t i = 0; i < INVARIANTS; i++)
+        all += found[i];
+    cr_assert_eq(all, found[invariant - 1], "another invariant is broken");
+    return all;
+}
+
+/* order.created is nowhere: retention may have taken it, unless it is surely younger than what is
+ * left. */
+Test(auditor, what_retention_may_have_taken_is_not_missed)
+{
+    since_ms = 0; /* the partition is whole */
+    cr_assert_eq(says(3, 7, NULL, 0), 1);
+    cr_assert_eq(says(3, 4, NULL, 0), 1);
+    since_ms = INT64_MAX; /* it is empty */
+    cr_assert_eq(says(3, 7, NULL, 0), 0);
+    since_ms = BORN_MS - 60000; /* the slack for clocks */
+    cr_assert_eq(says(3, 7, NULL, 0), 0);
+    since_ms = BORN_MS - 60001;
+    cr_assert_eq(says(3, 7, NULL, 0), 1);
+    cr_assert_eq(says(3, 4, NULL, 0), 0, "nobody knows when it was made");
+}
+
+Test(auditor, an_acknowledged_row_may_have_lost_its_record_to_retention)
+{
+    const struct entry row = {.topic = CREATED, .kind = ENTRY_OUTBOX, .state = 1, .seq = 1};
+    since_ms = 0;
+    cr_assert_eq(says(6, 7, &row, 1), 1);
+    since_ms = BORN_MS;
+    cr_assert_eq(says(6, 7, &row, 1), 0);
+}
+
+/* A letter that is held up waits for one that is parked or tried again, of the same service. */
+Test(auditor, a_letter_that_is_held_up_has_one_to_wait_for)
+{
+    struct entry entries[] = {
+        {.topic = CREATED, .kind = ENTRY_RECORD, .readable = true, .seq = -1},
+        {.topic = PAID, .kind = ENTRY_LETTER, .offset = 1},
+        {.topic = PAID, .kind = ENTRY_LETTER, .offset = 2, .state = LETTER_HELD},
+    };
+    for (uint8_t state = LETTER_PARKED; state <= LETTER_REDRIVEN; state++) {
+        entries[1].state = state;
+        bool waits = state == LETTER_PARKED || state == LETTER_REDRIVE;
+        int held = state == LETTER_HELD ? 2 : 1; /* two that wait for each other wait for nothing */
+        cr_assert_eq(says(7, 7, entries, 3), waits ? 0 : held, "state %d", state);
+    }
+    entries[1].state = LETTER_PARKED;
+    entries[1].db = PAYMENT;
+    cr_assert_eq(says(7, 7, entries, 3), 1, "another service's");
+}
