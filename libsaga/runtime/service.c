@@ -10,6 +10,7 @@
 
 #include "ports/kafka.h"
 #include "ports/postgres.h"
+#include "ports/redis.h"
 #include "ports/system.h"
 #include "runtime/describe.h"
 #include "runtime/door.h"
@@ -94,12 +95,34 @@ static void wait_for_end(int signals)
     sigprocmask(SIG_UNBLOCK, &set, NULL);
 }
 
+/* What run needs, beyond what config_load has read. */
+static bool can_run(char *why, size_t size)
+{
+    char reason[200];
+    if (!require(why, size, "SAGA_DATABASE_URL", config.database_url) ||
+        !require(why, size, "SAGA_KAFKA_BOOTSTRAP", config.kafka_bootstrap) ||
+        !require(why, size, "SAGA_REDIS_URL", config.redis_url))
+        return false;
+    struct redis *redis = redis_new(config.redis_url, reason, sizeof reason); /* only reads it */
+    if (redis == NULL)
+        snprintf(why, size, "SAGA_REDIS_URL is %s", reason);
+    redis_free(redis);
+    return redis != NULL;
+}
+
+static int check_config(const struct saga_service *service)
+{
+    char why[256];
+    if (!can_run(why, sizeof why))
+        return fail(service, why);
+    printf("%s: the settings are good\n", service->name);
+    return 0;
+}
+
 static int run(const struct saga_service *service)
 {
     char why[256];
-    if (!require(why, sizeof why, "SAGA_DATABASE_URL", config.database_url) ||
-        !require(why, sizeof why, "SAGA_KAFKA_BOOTSTRAP", config.kafka_bootstrap) ||
-        !require(why, sizeof why, "SAGA_REDIS_URL", config.redis_url))
+    if (!can_run(why, sizeof why))
         return fail(service, why);
     /* Before any thread is made, so that all inherit the mask and only this one hears them. */
     sigset_t set;
@@ -156,10 +179,8 @@ int saga_main(const struct saga_service *service, int argc, char **argv)
     char why[256];
     if (!config_load(service, why, sizeof why))
         return fail(service, why);
-    if (strcmp(command, "--check-config") == 0) {
-        printf("%s: the settings are good\n", service->name);
-        return 0;
-    }
+    if (strcmp(command, "--check-config") == 0)
+        return check_config(service);
     if (strcmp(command, "migrate") == 0)
         return migrate(service);
     if (strcmp(command, "create-topics") == 0)

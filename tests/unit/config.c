@@ -255,6 +255,49 @@ Test(config, require)
     }
 }
 
+/* --check-config says no to whatever a start would say no to, and names the setting. */
+static void check_config(int expected, const char *setting)
+{
+    char *argv[] = {(char[]){"test-svc"}, (char[]){"--check-config"}, NULL};
+    fflush(stderr);
+    cr_expect_eq(saga_main(&service, 2, argv), expected, "%s", setting);
+    fflush(stderr);
+    static char said[4096];
+    size_t len = fread(said, 1, sizeof said - 1, cr_get_redirected_stderr());
+    said[len] = '\0';
+    cr_expect(setting == NULL ? len == 0 : strstr(said, setting) != NULL, "%s", said);
+}
+
+static void redirect(void)
+{
+    setup();
+    cr_redirect_stderr();
+    cr_redirect_stdout();
+}
+
+Test(config, check_config_checks_what_a_start_needs, .init = redirect)
+{
+    static const char *const needed[][2] = {{"SAGA_DATABASE_URL", "postgresql://a@b/c"},
+                                            {"SAGA_KAFKA_BOOTSTRAP", "localhost:9092"},
+                                            {"SAGA_REDIS_URL", "redis://localhost:6379/0"}};
+    static const char *const bad[] = {"redis://",          "localhost:6379",    "rediss://a:1/0",
+                                      "redis://a:0",       "redis://a:65536",   "redis://a:1/x",
+                                      "redis://a:1/16384", "redis://u@a:6379/0"};
+    for (size_t i = 0; i < COUNT(needed); i++) {
+        check_config(2, needed[i][0]);
+        setenv(needed[i][0], "", 1);
+        check_config(2, needed[i][0]);
+        setenv(needed[i][0], needed[i][1], 1);
+    }
+    check_config(0, NULL);
+    for (size_t i = 0; i < COUNT(bad); i++) {
+        setenv("SAGA_REDIS_URL", bad[i], 1);
+        check_config(2, "SAGA_REDIS_URL is not a Redis URL of the form redis://host:port/db");
+    }
+    setenv("SAGA_REDIS_URL", "redis://localhost", 1);
+    check_config(0, NULL);
+}
+
 Test(config, help_lists_every_setting, .init = cr_redirect_stdout)
 {
     static char help[8192];
