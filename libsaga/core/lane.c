@@ -2,6 +2,7 @@
 #include "core/lane.h"
 
 #include <assert.h>
+#include <string.h>
 
 #define BACKOFF_FIRST_US 50000
 #define BACKOFF_MAX_US 5000000
@@ -25,12 +26,22 @@ static void ack_set(struct lane *lane, int64_t seq, bool value)
 void lane_open(struct lane *lane, int32_t number, int64_t acked, int64_t last)
 {
     assert(acked >= 0 && acked <= last);
-    *lane = (struct lane){.number = number,
-                          .state = LANE_BEHIND,
-                          .acked = acked,
-                          .sent = acked,
-                          .last = last,
-                          .written = acked};
+    memset(lane, 0, sizeof *lane); /* in place: it is too large for the stack */
+    lane->number = number;
+    lane->state = LANE_BEHIND;
+    lane->acked = lane->sent = lane->written = acked;
+    lane->last = last;
+}
+
+void lane_said(struct lane *lane, int64_t seq, int64_t said_us)
+{
+    if (seq > lane->acked && seq <= lane->acked + LANE_WINDOW)
+        lane->said_us[seq % LANE_WINDOW] = said_us;
+}
+
+int64_t lane_oldest_us(const struct lane *lane)
+{
+    return lane->acked < lane->last ? lane->said_us[(lane->acked + 1) % LANE_WINDOW] : 0;
 }
 
 int64_t lane_room(const struct lane *lane)
@@ -58,6 +69,7 @@ bool lane_acked(struct lane *lane, int64_t seq)
     while (lane->acked < lane->last && ack_get(lane, lane->acked + 1)) {
         lane->acked++;
         ack_set(lane, lane->acked, false);
+        lane->said_us[lane->acked % LANE_WINDOW] = 0;
     }
     if (lane->sent < lane->acked)
         lane->sent = lane->acked;

@@ -33,9 +33,15 @@ struct lane {
     int64_t resume_us;               /* BACKOFF: until when */
     unsigned failures;               /* in a row */
     uint64_t acks[LANE_WINDOW / 64]; /* one bit a row in (acked, acked + LANE_WINDOW] */
+    int64_t said_us[LANE_WINDOW];    /* of the same rows; 0: not noted */
 };
 
 void lane_open(struct lane *lane, int32_t number, int64_t acked, int64_t last);
+/* When row seq was said; outside the window it is not noted. */
+void lane_said(struct lane *lane, int64_t seq, int64_t said_us);
+/* When the oldest row that is not acknowledged was said; 0 if there is none, or it was not noted.
+ */
+int64_t lane_oldest_us(const struct lane *lane);
 /* How many more rows may be handed to the producer. */
 int64_t lane_room(const struct lane *lane);
 /* Row seq was handed over; it must be sent + 1. */

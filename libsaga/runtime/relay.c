@@ -116,6 +116,7 @@ static enum saga_verdict send_row(struct engine *engine, struct arena *arena,
 static bool hand_over(struct engine *engine, struct arena *arena, struct lane *lane,
                       const struct outbox_row *row)
 {
+    lane_said(lane, row->seq, row->created_us);
     if (engine->producer == NULL || engine->producer_dead || lane_room(lane) <= 0)
         return false;
     enum saga_verdict verdict = send_row(engine, arena, lane, row);
@@ -178,6 +179,8 @@ void relay_publish(struct engine *engine)
         return;
     if (lane->last < events[count - 1].seq)
         lane_committed(lane, events[count - 1].seq);
+    for (size_t i = 0; i < count; i++)
+        lane_said(lane, events[i].seq, events[i].said_us);
     for (size_t i = 0; i < count && lane->state == LANE_LIVE; i++) {
         struct outbox_row row = {.seq = events[i].seq,
                                  .order_id = events[i].order_id,
@@ -261,8 +264,10 @@ static bool open_lane(struct engine *engine, struct lane *lane, int32_t number)
     struct pg_result *result = NULL;
     bool ok = engine_ask(engine, sql_read_lane, &param, 1, &result) == PG_OK &&
               pg_result_count(result) == 1;
-    if (ok)
+    if (ok) {
         lane_open(lane, number, pg_result_int(result, 0, 0, 0), pg_result_int(result, 0, 1, 0));
+        lane_said(lane, lane->acked + 1, pg_result_int(result, 0, 2, 0));
+    }
     pg_result_free(result);
     arena_free(&arena);
     return ok;
@@ -330,17 +335,22 @@ static void release_lanes(struct engine *engine)
     }
 }
 
+/* A row of which it is not known when it was said is read from the table next; till then the one
+ * before it stands for it. */
 static void tell(struct engine *engine)
 {
-    int64_t pending = 0;
-    for (size_t i = 0; i < engine->lanes_count; i++)
-        pending += engine->lanes[i]->last - engine->lanes[i]->acked;
+    int64_t pending = 0, oldest_us = 0, before_us = atomic_load(&engine->oldest_us);
+    for (size_t i = 0; i < engine->lanes_count; i++) {
+        const struct lane *lane = engine->lanes[i];
+        int64_t said_us = lane_oldest_us(lane);
+        pending += lane->last - lane->acked;
+        if (lane->acked < lane->last && said_us == 0)
+            said_us = before_us;
+        if (said_us != 0 && (oldest_us == 0 || said_us < oldest_us))
+            oldest_us = said_us;
+    }
     atomic_store(&engine->pending, pending);
-    int64_t oldest_us = atomic_load(&engine->oldest_us);
-    if (pending == 0)
-        atomic_store(&engine->oldest_us, 0);
-    else if (oldest_us == 0)
-        atomic_store(&engine->oldest_us, system_now_us());
+    atomic_store(&engine->oldest_us, oldest_us);
 }
 
 void relay_work(struct engine *engine)

@@ -75,6 +75,46 @@ Test(lane, every_order_of_acks)
     permute((int[]){0, 1, 2, 3, 4, 5}, 0);
 }
 
+/* The age is that of the first row that is not acknowledged, whatever was before and comes after.
+ */
+Test(lane, tells_when_its_oldest_row_was_said)
+{
+    lane_open(&lane, 0, 10, 10);
+    cr_assert_eq(lane_oldest_us(&lane), 0);
+    lane_committed(&lane, 13);
+    cr_assert_eq(lane_oldest_us(&lane), 0, "not noted");
+    for (int64_t seq = 11; seq <= 13; seq++)
+        lane_said(&lane, seq, seq * 1000);
+    send_to(13);
+    cr_assert_eq(lane_oldest_us(&lane), 11000);
+    lane_acked(&lane, 12);
+    cr_assert_eq(lane_oldest_us(&lane), 11000, "a later row does not make it younger");
+    lane_acked(&lane, 11);
+    cr_assert_eq(lane_oldest_us(&lane), 13000);
+    lane_failed(&lane, 0, 0);
+    cr_assert_eq(lane_oldest_us(&lane), 13000, "a failure does not make it younger");
+    lane_acked(&lane, 13);
+    cr_assert_eq(lane_oldest_us(&lane), 0);
+    lane_said(&lane, 13, 13000);
+    lane_committed(&lane, 14);
+    cr_assert_eq(lane_oldest_us(&lane), 0, "what is acknowledged is not noted");
+}
+
+Test(lane, notes_as_many_rows_as_its_window_has)
+{
+    lane_open(&lane, 0, 0, LANE_WINDOW + 1);
+    for (int64_t seq = 1; seq <= LANE_WINDOW + 1; seq++)
+        lane_said(&lane, seq, seq);
+    send_to(LANE_WINDOW);
+    for (int64_t seq = 1; seq <= LANE_WINDOW; seq++) {
+        cr_assert_eq(lane_oldest_us(&lane), seq);
+        lane_acked(&lane, seq);
+    }
+    cr_assert_eq(lane_oldest_us(&lane), 0, "one more was outside the window");
+    lane_said(&lane, LANE_WINDOW + 1, 7);
+    cr_assert_eq(lane_oldest_us(&lane), 7);
+}
+
 Test(lane, window_wraps_around)
 {
     int64_t last = 5 * (int64_t)LANE_WINDOW + 7;
