@@ -129,15 +129,29 @@ static void put_histogram(struct saga_json *text, const struct metric *metric)
         labelled ? "}" : "", (unsigned long long)count);
 }
 
+void metrics_put(struct saga_json *text, const char *name, const char *labels, double value)
+{
+    bool labelled = *labels != '\0';
+    put(text, "%s%s%s%s %.17g\n", name, labelled ? "{" : "", labels, labelled ? "}" : "", value);
+}
+
+static void put_head(struct saga_json *text, const char *name, const char *help, const char *kind)
+{
+    put(text, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, kind);
+}
+
+void metrics_put_head(struct saga_json *text, const char *name, const char *help)
+{
+    put_head(text, name, help, "gauge");
+}
+
 static void put_series(struct saga_json *text, const struct metric *metric)
 {
-    if (metric->kind == HISTOGRAM) {
+    if (metric->kind == HISTOGRAM)
         put_histogram(text, metric);
-        return;
-    }
-    bool labelled = *metric->labels != '\0';
-    put(text, "%s%s%s%s %.17g\n", metric->name, labelled ? "{" : "", metric->labels,
-        labelled ? "}" : "", atomic_load_explicit(&metric->value, memory_order_relaxed));
+    else
+        metrics_put(text, metric->name, metric->labels,
+                    atomic_load_explicit(&metric->value, memory_order_relaxed));
 }
 
 void metrics_zero(const char *name)
@@ -161,8 +175,7 @@ void metrics_write(struct saga_json *text)
             first = first && strcmp(series[k].name, series[i].name) != 0;
         if (!first)
             continue;
-        put(text, "# HELP %s %s\n# TYPE %s %s\n", series[i].name, series[i].help, series[i].name,
-            kinds[series[i].kind]);
+        put_head(text, series[i].name, series[i].help, kinds[series[i].kind]);
         for (size_t k = i; k < count; k++)
             if (strcmp(series[k].name, series[i].name) == 0)
                 put_series(text, &series[k]);

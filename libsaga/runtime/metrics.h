@@ -24,6 +24,10 @@ void metric_set(struct metric *metric, double value);
 void metric_observe(struct metric *metric, double value);
 /* Every series of this name to 0: of gauges whose labels come and go. */
 void metrics_zero(const char *name);
+/* A gauge with as many series as the world has (partitions): told when it is asked for and never
+ * kept, so it has no bound. First the head, then a line each; like metrics_write it appends. */
+void metrics_put_head(struct saga_json *text, const char *name, const char *help);
+void metrics_put(struct saga_json *text, const char *name, const char *labels, double value);
 /* All series of one name stand together with their HELP and TYPE. Appends to json as plain text. */
 void metrics_write(struct saga_json *text);
 

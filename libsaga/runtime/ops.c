@@ -83,14 +83,16 @@ static void get_readyz(struct saga_request *request)
 
 /* ---- metrics ---- */
 
-static void note_lag(void *opaque, const char *topic, int32_t partition, int64_t lag)
+#define LAG "saga_consumer_lag"
+
+/* A lag that is not known is left out: 0 would say that all is handled. */
+static void put_lag(void *opaque, const char *topic, int32_t partition, int64_t lag)
 {
-    char labels[160];
-    (void)opaque;
+    char labels[300];
+    if (lag < 0)
+        return;
     snprintf(labels, sizeof labels, "topic=\"%s\",partition=\"%d\"", topic, (int)partition);
-    if (lag >= 0)
-        metric_set(metric_gauge("saga_consumer_lag", "Records that are not yet handled.", labels),
-                   (double)lag);
+    metrics_put(opaque, LAG, labels, (double)lag);
 }
 
 static void note_engine(struct door *door)
@@ -105,8 +107,6 @@ static void note_engine(struct door *door)
     metric_set(
         metric_gauge("build_info", "The version of the program.", "version=\"" SAGA_VERSION "\""),
         1);
-    metrics_zero("saga_consumer_lag");
-    engine_lags(door->engine, note_lag, NULL);
 }
 
 static void metrics_done(struct saga_request *request)
@@ -124,6 +124,8 @@ static void metrics_done(struct saga_request *request)
     note_engine(request->door);
     struct saga_json text = {0};
     metrics_write(&text);
+    metrics_put_head(&text, LAG, "Records that are not yet handled.");
+    engine_lags(request->door->engine, put_lag, &text);
     request_answer(request, 200, "text/plain; version=0.0.4; charset=utf-8", saga_json_done(&text));
     saga_json_clear(&text);
 }

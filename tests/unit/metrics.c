@@ -187,6 +187,28 @@ Test(metrics, one_series_too_many, .signal = SIGABRT)
     fill(METRIC_SERIES_MAX + 1);
 }
 
+/* A topic may have 1000 partitions, and a service hears a dozen: more than there are series. */
+Test(metrics, what_is_not_kept_has_no_bound)
+{
+    fill(METRIC_SERIES_MAX);
+    metrics_write(&text);
+    size_t kept = text.len;
+    metrics_put_head(&text, "lag", "Behind.");
+    for (int i = 0; i < 13000; i++) {
+        char labels[32];
+        snprintf(labels, sizeof labels, "partition=\"%d\"", i);
+        metrics_put(&text, "lag", labels, i);
+    }
+    struct saga_text all = saga_json_done(&text);
+    static const char head[] = "# HELP lag Behind.\n# TYPE lag gauge\nlag{partition=\"0\"} 0\n";
+    static const char last[] = "lag{partition=\"12999\"} 12999\n";
+    cr_assert_arr_eq(all.at + kept, head, sizeof head - 1);
+    cr_assert_arr_eq(all.at + all.len - (sizeof last - 1), last, sizeof last - 1);
+    saga_json_reset(&text);
+    metrics_write(&text);
+    cr_assert_eq(text.len, kept);
+}
+
 /* ---- threads ---- */
 
 #define ROUNDS 20000
