@@ -34,7 +34,7 @@ struct saga_message {
     int64_t offset;               /* -1 unless it came from Kafka */
 };
 
-/* SAGA_OK or SAGA_POISON (with saga_reason); a refusal is saga_refuse and SAGA_OK. */
+/* SAGA_OK or SAGA_POISON (saga_poison tells why); a refusal is saga_refuse and SAGA_OK. */
 typedef enum saga_verdict (*saga_handler)(struct saga_tx *tx, const struct saga_message *in);
 /*
  * Names, with saga_want, the rows that the handler will read. Called before each table is loaded,
