@@ -6,7 +6,6 @@
 
 #include "auditor.h"
 #include "clock.h"
-#include "db.h"
 #include "stack.h"
 
 #define ANSWERS_S 60
@@ -35,6 +34,20 @@ void harm_wait_accepted(const struct traffic *traffic)
     size_t enough = traffic_accepted(traffic) + HARM_RATE;
     cr_assert(CLOCK_UNTIL(ANSWERS_S, traffic_accepted(traffic) >= enough),
               "only %zu of %zu orders were accepted", traffic_accepted(traffic), enough);
+}
+
+void harm_last(int seconds)
+{
+    int64_t until_us = clock_us() + (int64_t)seconds * 1000000;
+    (void)CLOCK_UNTIL(seconds + 1, clock_us() >= until_us);
+}
+
+int64_t harm_end_sessions(enum db db)
+{
+    return db_int(db,
+                  "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity"
+                  " WHERE datname = current_database() AND usename LIKE '%\\_app'",
+                  NULL);
 }
 
 struct traffic *harm_begin(void)

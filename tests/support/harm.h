@@ -5,6 +5,7 @@
 #ifndef SUPPORT_HARM_H
 #define SUPPORT_HARM_H
 
+#include "db.h"
 #include "traffic.h"
 
 /* Orders a second. */
@@ -16,6 +17,10 @@ void harm_attach(void);
 struct traffic *harm_begin(void);
 /* Waits until a second's worth of orders more was accepted. */
 void harm_wait_accepted(const struct traffic *traffic);
+/* The harm lasts: that is what is tested. */
+void harm_last(int seconds);
+/* Ends the sessions that the service has with this database; returns how many there were. */
+int64_t harm_end_sessions(enum db db);
 /* Fails the test unless all is well; frees the traffic. */
 void harm_end(struct traffic *traffic);
 
