@@ -58,6 +58,34 @@ int64_t groups_behind(const char *bootstrap, const char *group, const char *topi
     return count;
 }
 
+int64_t groups_stored(const char *bootstrap, const char *group, const char *topic,
+                      int32_t partition)
+{
+    rd_kafka_t *kafka = client(bootstrap, group);
+    if (kafka == NULL)
+        return -1;
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
+    rd_kafka_topic_partition_t *one = rd_kafka_topic_partition_list_add(list, topic, partition);
+    int64_t offset = -1;
+    if (good(topic, rd_kafka_committed(kafka, list, TIMEOUT_MS)))
+        offset = one->offset > 0 ? one->offset : 0;
+    rd_kafka_topic_partition_list_destroy(list);
+    rd_kafka_destroy(kafka);
+    return offset;
+}
+
+int64_t groups_end(const char *bootstrap, const char *topic, int32_t partition)
+{
+    rd_kafka_t *kafka = client(bootstrap, "nobody");
+    int64_t low, high = -1;
+    if (kafka == NULL || !good(topic, rd_kafka_query_watermark_offsets(kafka, topic, partition,
+                                                                       &low, &high, TIMEOUT_MS)))
+        high = -1;
+    if (kafka != NULL)
+        rd_kafka_destroy(kafka);
+    return high;
+}
+
 bool groups_store(const char *bootstrap, const char *group, const char *topic, int32_t partition,
                   int64_t offset)
 {

@@ -7,6 +7,10 @@
 
 /* How many records of the topic stand behind the group's stored offsets; -1: it has said why. */
 int64_t groups_behind(const char *bootstrap, const char *group, const char *topic);
+/* Where the group goes on in a partition, and where the partition ends; -1: it has said why. */
+int64_t groups_stored(const char *bootstrap, const char *group, const char *topic,
+                      int32_t partition);
+int64_t groups_end(const char *bootstrap, const char *topic, int32_t partition);
 /* Stores an offset for a group that has no members. False: it has said why. */
 bool groups_store(const char *bootstrap, const char *group, const char *topic, int32_t partition,
                   int64_t offset);
