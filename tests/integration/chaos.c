@@ -7,6 +7,7 @@
 #include <criterion/criterion.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -14,6 +15,7 @@
 #include "support/db.h"
 #include "support/harm.h"
 #include "support/http.h"
+#include "support/metric.h"
 #include "support/orders.h"
 #include "support/stack.h"
 
@@ -94,8 +96,7 @@ static void hang_under_load(const char *name, int seconds)
 {
     struct traffic *traffic = harm_begin();
     cr_assert(stack_signal(name, SIGSTOP));
-    int64_t until_us = clock_us() + (int64_t)seconds * 1000000;
-    cr_assert(CLOCK_UNTIL(seconds + 1, clock_us() >= until_us));
+    harm_last(seconds);
     cr_assert(stack_signal(name, SIGCONT));
     harm_wait_accepted(traffic);
     harm_end(traffic);
@@ -107,9 +108,75 @@ Test(chaos, kafka_hangs)
     hang_under_load("kafka", 12);
 }
 
-Test(chaos, payment_svc_hangs)
+#define CHARGED_AGAIN "saga_steps_total{step=\"payment\",op=\"action\",result=\"duplicate\"}"
+#define CHARGED "saga_steps_total{step=\"payment\",op=\"action\",result=\"done\"}"
+#define PART_OF_ORDERS "saga_consumer_lag{topic=\"order.created\",partition=\"%d\"}"
+
+static bool session_is(const char *pid, const char *what)
 {
-    hang_under_load("payment-svc", 12);
+    char sql[200];
+    snprintf(sql, sizeof sql,
+             "SELECT count(*) FROM pg_stat_activity WHERE pid = $1::integer AND %s", what);
+    return db_int(DB_PAYMENT, sql, pid) == 1;
+}
+
+/* Stops the process in its batch: the transaction is open. False: it holds rows, and the other
+ * would wait for them until the server ends the session that idles in its transaction. */
+static bool stop_in_a_batch(const char *name, const char *pid)
+{
+    db_hold(DB_PAYMENT, "LOCK TABLE payment");
+    cr_assert(CLOCK_UNTIL(10, session_is(pid, "wait_event_type = 'Lock'")));
+    cr_assert(stack_signal(name, SIGSTOP));
+    db_release();
+    cr_assert(CLOCK_UNTIL(10, session_is(pid, "state = 'idle in transaction'")));
+    if (session_is(pid, "backend_xid IS NULL"))
+        return true;
+    cr_assert(stack_signal(name, SIGCONT));
+    return false;
+}
+
+static bool reads_both_partitions(const char *base)
+{
+    char first[80], second[80];
+    snprintf(first, sizeof first, PART_OF_ORDERS, 0);
+    snprintf(second, sizeof second, PART_OF_ORDERS, 1);
+    return metric_of(base, first) >= 0 && metric_of(base, second) >= 0;
+}
+
+/* One of two hangs for longer than its session, with a batch in hand; the other does its work. When
+ * it comes back it commits what it had: and all of that is known. */
+Test(chaos, a_zombie_writes_nothing_that_counts)
+{
+    char base[64], *pid = db_text(DB_PAYMENT,
+                                  "SELECT pid FROM pg_stat_activity"
+                                  " WHERE application_name = 'payment-svc'",
+                                  NULL);
+    int port = stack_free_port();
+    struct traffic *traffic = harm_begin();
+    pid_t second = stack_second("payment-svc", port);
+    cr_assert(second > 0);
+    snprintf(base, sizeof base, "http://127.0.0.1:%d", port);
+    cr_assert(CLOCK_UNTIL(30, metric_of(base, CHARGED) > 0), "the second never charged anything");
+    cr_assert(!reads_both_partitions(base));
+    double again = metric_of(stack_address("PAYMENT_OPS"), CHARGED_AGAIN);
+    cr_assert(CLOCK_UNTIL(60, stop_in_a_batch("payment-svc", pid)));
+    cr_assert(CLOCK_UNTIL(30, reads_both_partitions(base)), "the second does not take over");
+    double charged = metric_of(base, CHARGED);
+    cr_assert(CLOCK_UNTIL(30, metric_of(base, CHARGED) > charged + HARM_RATE));
+    cr_assert(session_is(pid, "state = 'idle in transaction'"));
+    cr_assert(stack_signal("payment-svc", SIGCONT));
+    cr_assert(CLOCK_UNTIL(30, metric_of(stack_address("PAYMENT_OPS"), CHARGED_AGAIN) > again),
+              "the zombie had nothing to write");
+    harm_wait_accepted(traffic);
+    kill(second, SIGKILL);
+    waitpid(second, NULL, 0);
+    harm_end(traffic);
+    cr_assert_eq(db_int(DB_PAYMENT,
+                        "SELECT count(*) FROM (SELECT FROM outbox GROUP BY order_id, type"
+                        " HAVING count(*) > 1) twice",
+                        NULL),
+                 0, "both have said the same");
+    free(pid);
 }
 
 /* Two take orders: the same key at both makes one order. */
@@ -121,13 +188,7 @@ Test(chaos, two_order_services_share_the_keys)
     pid_t second = stack_second("order-svc", port);
     cr_assert(second > 0);
     snprintf(base, sizeof base, "http://127.0.0.1:%d", port);
-    cr_assert(CLOCK_UNTIL(30, ({
-                              struct http_answer *ready =
-                                  http_call(base, "GET", "/readyz", NULL, NULL, 2000);
-                              bool is = ready->status == 200;
-                              http_answer_free(ready);
-                              is;
-                          })));
+    cr_assert(CLOCK_UNTIL(30, metric_ready(base) == 200));
     for (int i = 0; i < 50; i++) {
         char headers[128], locations[2][80];
         snprintf(headers, sizeof headers,
