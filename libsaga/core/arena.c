@@ -23,22 +23,26 @@ static struct arena_chunk *chunk_new(size_t size)
     return chunk;
 }
 
-/* The next chunk with room for size bytes: an old one, or a new one put before the old ones. */
+/* The next chunk with room for size bytes: an old one, moved to the front of those that are not in
+ * use, or a new one. So a batch like the one before takes nothing from the machine. */
 static struct arena_chunk *chunk_with_room(struct arena *arena, size_t size)
 {
-    struct arena_chunk *next = arena->current ? arena->current->next : arena->first;
-    if (next == NULL || next->size < size) {
-        struct arena_chunk *chunk = chunk_new(size > CHUNK_SIZE ? size : CHUNK_SIZE);
-        chunk->next = next;
-        if (arena->current)
-            arena->current->next = chunk;
-        else
-            arena->first = chunk;
-        next = chunk;
+    struct arena_chunk **front = arena->current ? &arena->current->next : &arena->first;
+    struct arena_chunk **link = front, *chunk;
+    while (*link != NULL && (*link)->size < size)
+        link = &(*link)->next;
+    if (*link != NULL) {
+        chunk = *link;
+        *link = chunk->next;
+    } else {
+        size_t least = arena->chunk ? arena->chunk : CHUNK_SIZE;
+        chunk = chunk_new(size > least ? size : least);
     }
-    next->used = 0;
-    arena->current = next;
-    return next;
+    chunk->next = *front;
+    *front = chunk;
+    chunk->used = 0;
+    arena->current = chunk;
+    return chunk;
 }
 
 void *arena_alloc(struct arena *arena, size_t size)

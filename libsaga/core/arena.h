@@ -6,11 +6,12 @@
 
 struct arena_chunk;
 
-/* Zero-initialise, then set size_max. Not thread-safe. */
+/* Zero-initialise, then set size_max and chunk. Not thread-safe. */
 struct arena {
     struct arena_chunk *first, *current;
     size_t used;     /* bytes handed out since the last reset */
     size_t size_max; /* a batch is over when this is reached; 0: 64 MiB */
+    size_t chunk;    /* taken from the machine at once, at least; 0: 64 KiB */
 };
 
 /* Zeroed, aligned for anything. Aborts when the machine has no memory left: a crash is a case that

@@ -5,6 +5,8 @@
 #include "core/barrier.h"
 #include "core/batch_inside.h"
 
+#define CHUNK_SIZE ((size_t)1024 * 1024) /* a column of the largest batch fits into one */
+
 static void *check(void *memory)
 {
     if (memory == NULL)
@@ -26,6 +28,7 @@ struct batch *batch_new(const struct saga_service *service, size_t messages_max,
     struct batch *batch = check(calloc(1, sizeof *batch));
     batch->service = service;
     batch->arena.size_max = arena_max;
+    batch->arena.chunk = CHUNK_SIZE;
     batch->messages_max = messages_max;
     batch->messages = check(calloc(messages_max, sizeof *batch->messages));
     batch->json.max = BATCH_EVENT_BYTES_MAX;

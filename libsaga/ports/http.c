@@ -38,6 +38,7 @@ struct http_exchange *http_exchange_new(struct http_server *server,
     *exchange = (struct http_exchange){
         .server = server, .connection = connection, .arena = arena, .method = ""};
     exchange->arena.size_max = 1024 * 1024;
+    exchange->arena.chunk = (size_t)8 * 1024; /* nearly every request fits; there are thousands */
     exchange->target = copy_string(&exchange->arena, target);
     connection->exchange = exchange;
     exchange->next = server->live;

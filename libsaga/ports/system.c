@@ -24,15 +24,34 @@ int64_t system_monotonic_us(void)
     return read_clock(CLOCK_MONOTONIC);
 }
 
-void system_random(void *bytes, size_t len)
+static void fill_random(char *bytes, size_t len)
 {
     while (len > 0) {
         ssize_t got = getrandom(bytes, len, 0);
         if (got < 0)
             continue; /* interrupted */
-        bytes = (char *)bytes + got;
+        bytes += got;
         len -= (size_t)got;
     }
+}
+
+/* Asking the kernel costs more than the bytes do: a thread asks for some ids' worth at once. What
+ * is given out is forgotten, so that it stands nowhere twice. */
+void system_random(void *bytes, size_t len)
+{
+    static _Thread_local char store[1024];
+    static _Thread_local size_t left;
+    if (len > sizeof store / 4) {
+        fill_random(bytes, len);
+        return;
+    }
+    if (left < len) {
+        fill_random(store, sizeof store);
+        left = sizeof store;
+    }
+    left -= len;
+    memcpy(bytes, store + left, len);
+    explicit_bzero(store + left, len);
 }
 
 /* RFC 9562, 6.2, method 1: 12 bits of counter behind the milliseconds, so that the ids of one

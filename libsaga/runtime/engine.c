@@ -189,31 +189,8 @@ static enum pg_status commit(struct engine *engine)
     return status;
 }
 
-static void count_message(const struct batch_message *message)
-{
-    static const char *const results[] = {"done", "refused", "void", "duplicate", NULL, NULL};
-    char labels[128];
-    if (message->step != NULL && results[message->result] != NULL &&
-        strcmp(message->op, "watch") != 0) {
-        snprintf(labels, sizeof labels, "step=\"%s\",op=\"%s\",result=\"%s\"", message->step,
-                 message->op, results[message->result]);
-        metric_add(metric_counter("saga_steps_total", "Steps decided.", labels), 1);
-    }
-    if (message->outcome != NULL) {
-        static const double bounds[] = {0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5,
-                                        1,     2,    5,    10,   30,  60,  600};
-        snprintf(labels, sizeof labels, "outcome=\"%s\"", message->outcome);
-        metric_add(metric_counter("saga_orders_total", "Orders that reached their end.", labels),
-                   1);
-        metric_observe(metric_histogram("saga_duration_seconds", "From placement to the end.",
-                                        labels, bounds, sizeof bounds / sizeof *bounds),
-                       (double)(message->in.now_us - message->began_us) / 1e6);
-    }
-}
-
 static void note_message(struct engine *engine, const struct batch_message *message)
 {
-    count_message(message);
     const char *parked = park_count(message);
     struct log_about about = {.order_id = &message->in.order_id,
                               .traceparent = message->in.traceparent,
@@ -238,6 +215,7 @@ void engine_announce(struct engine *engine, size_t from, size_t to)
     relay_publish(engine);
     if (FAILPOINT(batch_published))
         engine->producer_dead = true;
+    counts_add(engine->batch, from, to);
     for (size_t i = from; i < to; i++) {
         struct batch_message *message = batch_at(engine->batch, i);
         note_message(engine, message);

@@ -85,6 +85,9 @@ bool relay_idle(const struct engine *engine); /* everything committed is acknowl
 void relay_close(struct engine *engine);
 int64_t relay_next_us(const struct engine *engine);
 
+/* counts.c: adds what became of the messages [from, to) to the metrics. */
+void counts_add(struct batch *batch, size_t from, size_t to);
+
 /* upkeep.c: rows that are kept no longer. */
 int32_t upkeep_slot(void); /* of the outbox: where rows go now */
 void upkeep_work(struct engine *engine);

@@ -18,9 +18,8 @@ static const char sql_epoch[] =
     " d.oid::text || ' ' || CASE WHEN pg_is_in_recovery() THEN NULL"
     " ELSE left(pg_walfile_name(pg_current_wal_insert_lsn()), 8) END"
     " FROM epoch e, pg_database d WHERE d.datname = current_database()";
-static const char sql_dead_letters[] =
-    "SELECT reason, count(*) FROM dead_letter WHERE state < 3"
-    " GROUP BY reason ORDER BY count(*) DESC LIMIT 32";
+static const char sql_dead_letters[] = "SELECT reason, count(*) FROM dead_letter WHERE state < 3"
+                                       " GROUP BY reason ORDER BY count(*) DESC LIMIT 32";
 
 static void epoch_publish(struct reader *reader, struct saga_text identity)
 {
