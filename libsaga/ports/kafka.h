@@ -59,12 +59,14 @@ const char *kafka_consumer_error(const struct kafka_consumer *consumer);
 /* ---- producer ---- */
 struct kafka_producer;
 
-/* acks=all, idempotent. Sends are known by (lane, seq). */
-struct kafka_producer *kafka_producer_new(const char *bootstrap, const char *client_id,
-                                          void (*delivered)(void *opaque, int32_t lane, int64_t seq,
-                                                            enum saga_verdict verdict,
-                                                            const char *error),
-                                          void *opaque, char *errbuf, size_t errbuf_size);
+/* acks=all, idempotent. Sends are known by (lane, seq); what is not delivered within delivery_ms is
+ * reported as SAGA_RETRY. A refused batch is sent again record by record: then records of a key may
+ * overtake each other. Texts must live as long as the producer. */
+struct kafka_producer *
+kafka_producer_new(const char *bootstrap, const char *client_id, int64_t delivery_ms,
+                   void (*delivered)(void *opaque, int32_t lane, int64_t seq,
+                                     enum saga_verdict verdict, const char *error),
+                   void *opaque, char *errbuf, size_t errbuf_size);
 /* Forgets what is in flight (no delivery is reported any more), frees. NULL is fine. */
 void kafka_producer_free(struct kafka_producer *producer);
 int kafka_producer_fd(const struct kafka_producer *producer);

@@ -1,4 +1,10 @@
-/* kafka_producer.c: idempotent, acks=all; every send is known again by its lane and number. */
+/*
+ * kafka_producer.c: idempotent, acks=all; every send is known again by its lane and number.
+ *
+ * A broker that refuses one record, or finds a batch too large, refuses all that is in the batch. So
+ * a refusal is believed only of a record that went alone: there is a second client for that, made
+ * when it is first needed.
+ */
 #include "ports/kafka.h"
 
 #include <librdkafka/rdkafka.h>
@@ -9,11 +15,19 @@
 #include <unistd.h>
 
 #define TOPICS_MAX 64
-#define SEQ_BITS 48 /* lane and number share the opaque pointer: 16 and 48 bits */
+#define BATCH_MAX "10000" /* librdkafka's own */
+#define SEQ_BITS 48       /* lane and number share the opaque pointer: 16 and 48 bits */
+
+/* A client of librdkafka, with the queue of its events. */
+struct client {
+    rd_kafka_t *kafka;
+    rd_kafka_queue_t *queue;
+};
 
 struct kafka_producer {
-    rd_kafka_t *client;
-    rd_kafka_queue_t *queue;
+    struct client client, alone; /* alone: a record a batch; kafka NULL until it is needed */
+    const char *bootstrap, *client_id;
+    int64_t delivery_ms;
     int fd;
     void (*delivered)(void *opaque, int32_t lane, int64_t seq, enum saga_verdict verdict,
                       const char *error);
@@ -31,7 +45,6 @@ static const char *const settings[][2] = {
     {"enable.idempotence", "true"},
     {"linger.ms", "0"}, /* the engine lingers already; here each ms would count once a hop */
     {"queue.buffering.max.messages", "400000"}, /* above all lanes' windows together */
-    {"message.timeout.ms", "60000"},            /* then the lane falls back to its table */
     {"socket.nagle.disable", "true"},
     {"reconnect.backoff.ms", "50"},
     {"reconnect.backoff.max.ms", "1000"},
@@ -49,43 +62,66 @@ static void quiet(const rd_kafka_t *rk, int level, const char *facility, const c
     (void)text;
 }
 
-static rd_kafka_t *make_client(const char *bootstrap, const char *client_id, char *errbuf,
-                               size_t size)
+static bool client_open(struct kafka_producer *producer, const char *batch, char *errbuf,
+                        size_t size, struct client *ret)
 {
+    char timeout[24];
+    uint64_t one = 1;
+    snprintf(timeout, sizeof timeout, "%lld", (long long)producer->delivery_ms);
     rd_kafka_conf_t *conf = rd_kafka_conf_new();
     rd_kafka_conf_set_log_cb(conf, quiet);
     rd_kafka_conf_set_events(conf, RD_KAFKA_EVENT_DR | RD_KAFKA_EVENT_ERROR | RD_KAFKA_EVENT_STATS);
-    bool ok = rd_kafka_conf_set(conf, "bootstrap.servers", bootstrap, errbuf, size) == 0 &&
-              rd_kafka_conf_set(conf, "client.id", client_id, errbuf, size) == 0;
+    bool ok =
+        rd_kafka_conf_set(conf, "bootstrap.servers", producer->bootstrap, errbuf, size) == 0 &&
+        rd_kafka_conf_set(conf, "client.id", producer->client_id, errbuf, size) == 0 &&
+        rd_kafka_conf_set(conf, "message.timeout.ms", timeout, errbuf, size) == 0 &&
+        rd_kafka_conf_set(conf, "batch.num.messages", batch, errbuf, size) == 0;
     for (size_t i = 0; ok && settings[i][0] != NULL; i++)
         ok = rd_kafka_conf_set(conf, settings[i][0], settings[i][1], errbuf, size) == 0;
-    rd_kafka_t *client = ok ? rd_kafka_new(RD_KAFKA_PRODUCER, conf, errbuf, size) : NULL;
-    if (client == NULL)
+    ret->kafka = ok ? rd_kafka_new(RD_KAFKA_PRODUCER, conf, errbuf, size) : NULL;
+    if (ret->kafka == NULL) {
         rd_kafka_conf_destroy(conf);
-    return client;
+        return false;
+    }
+    ret->queue = rd_kafka_queue_get_main(ret->kafka);
+    rd_kafka_queue_io_event_enable(ret->queue, producer->fd, &one, sizeof one);
+    return true;
 }
 
-struct kafka_producer *kafka_producer_new(const char *bootstrap, const char *client_id,
-                                          void (*delivered)(void *opaque, int32_t lane, int64_t seq,
-                                                            enum saga_verdict verdict,
-                                                            const char *error),
-                                          void *opaque, char *errbuf, size_t errbuf_size)
+static void client_close(struct client *client)
+{
+    if (client->kafka == NULL)
+        return;
+    rd_kafka_queue_io_event_enable(client->queue, -1, NULL, 0);
+    rd_kafka_queue_destroy(client->queue);
+    rd_kafka_purge(client->kafka, RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT |
+                                      RD_KAFKA_PURGE_F_NON_BLOCKING);
+    rd_kafka_destroy(client->kafka);
+}
+
+struct kafka_producer *
+kafka_producer_new(const char *bootstrap, const char *client_id, int64_t delivery_ms,
+                   void (*delivered)(void *opaque, int32_t lane, int64_t seq,
+                                     enum saga_verdict verdict, const char *error),
+                   void *opaque, char *errbuf, size_t errbuf_size)
 {
     struct kafka_producer *producer = calloc(1, sizeof *producer);
     if (producer == NULL)
         abort();
+    producer->bootstrap = bootstrap;
+    producer->client_id = client_id;
+    producer->delivery_ms = delivery_ms;
     producer->delivered = delivered;
     producer->opaque = opaque;
     atomic_store(&producer->connected, true);
     producer->fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    producer->client = make_client(bootstrap, client_id, errbuf, errbuf_size);
-    if (producer->client == NULL || producer->fd < 0) {
+    if (producer->fd < 0)
+        snprintf(errbuf, errbuf_size, "no eventfd");
+    if (producer->fd < 0 ||
+        !client_open(producer, BATCH_MAX, errbuf, errbuf_size, &producer->client)) {
         kafka_producer_free(producer);
         return NULL;
     }
-    uint64_t one = 1;
-    producer->queue = rd_kafka_queue_get_main(producer->client);
-    rd_kafka_queue_io_event_enable(producer->queue, producer->fd, &one, sizeof one);
     return producer;
 }
 
@@ -95,15 +131,8 @@ void kafka_producer_free(struct kafka_producer *producer)
         return;
     for (size_t i = 0; i < producer->topics_count; i++)
         rd_kafka_topic_destroy(producer->topics[i].topic);
-    if (producer->queue != NULL) {
-        rd_kafka_queue_io_event_enable(producer->queue, -1, NULL, 0);
-        rd_kafka_queue_destroy(producer->queue);
-    }
-    if (producer->client != NULL) {
-        rd_kafka_purge(producer->client, RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT |
-                                             RD_KAFKA_PURGE_F_NON_BLOCKING);
-        rd_kafka_destroy(producer->client);
-    }
+    client_close(&producer->client);
+    client_close(&producer->alone);
     if (producer->fd >= 0)
         close(producer->fd);
     free(producer);
@@ -124,7 +153,7 @@ static rd_kafka_topic_t *find_topic(struct kafka_producer *producer, struct saga
     char *copy = producer->topics[producer->topics_count].name;
     memcpy(copy, name.at, name.len);
     copy[name.len] = '\0';
-    rd_kafka_topic_t *topic = rd_kafka_topic_new(producer->client, copy, NULL);
+    rd_kafka_topic_t *topic = rd_kafka_topic_new(producer->client.kafka, copy, NULL);
     if (topic != NULL)
         producer->topics[producer->topics_count++].topic = topic;
     return topic;
@@ -176,30 +205,59 @@ enum saga_verdict kafka_producer_send(struct kafka_producer *producer, struct sa
         arguments[count].u.header.val = headers[i].value.at;
         arguments[count++].u.header.size = (ssize_t)headers[i].value.len;
     }
-    rd_kafka_error_t *error = rd_kafka_produceva(producer->client, arguments, count);
+    rd_kafka_error_t *error = rd_kafka_produceva(producer->client.kafka, arguments, count);
     if (error == NULL)
         return SAGA_OK;
-    enum saga_verdict verdict = fold_error(producer->client, rd_kafka_error_code(error));
+    enum saga_verdict verdict = fold_error(producer->client.kafka, rd_kafka_error_code(error));
     rd_kafka_error_destroy(error);
     return verdict;
 }
 
-static void report(struct kafka_producer *producer, rd_kafka_event_t *event)
+/* False if it cannot be sent now. */
+static bool send_alone(struct kafka_producer *producer, const rd_kafka_message_t *message)
+{
+    char why[256];
+    rd_kafka_headers_t *headers = NULL;
+    struct client *alone = &producer->alone;
+    if (alone->kafka == NULL && !client_open(producer, "1", why, sizeof why, alone))
+        return false;
+    if (rd_kafka_message_headers(message, &headers) == RD_KAFKA_RESP_ERR_NO_ERROR)
+        headers = rd_kafka_headers_copy(headers);
+    rd_kafka_resp_err_t err = rd_kafka_producev(
+        alone->kafka, RD_KAFKA_V_TOPIC(rd_kafka_topic_name(message->rkt)),
+        RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY), RD_KAFKA_V_KEY(message->key, message->key_len),
+        RD_KAFKA_V_VALUE(message->payload, message->len), RD_KAFKA_V_OPAQUE(message->_private),
+        RD_KAFKA_V_HEADERS(headers), RD_KAFKA_V_END);
+    if (err != RD_KAFKA_RESP_ERR_NO_ERROR && headers != NULL)
+        rd_kafka_headers_destroy(headers);
+    return err == RD_KAFKA_RESP_ERR_NO_ERROR;
+}
+
+static void report(struct kafka_producer *producer, const struct client *client,
+                   const rd_kafka_message_t *message)
+{
+    uintptr_t opaque = (uintptr_t)message->_private;
+    int32_t lane = (int32_t)(opaque >> SEQ_BITS);
+    int64_t seq = (int64_t)(opaque & ((UINT64_C(1) << SEQ_BITS) - 1));
+    enum saga_verdict verdict = fold_error(client->kafka, message->err);
+    if (verdict == SAGA_OK)
+        atomic_store(&producer->connected, true);
+    if (verdict == SAGA_POISON && client != &producer->alone) {
+        if (send_alone(producer, message))
+            return;
+        verdict = SAGA_RETRY;
+    }
+    producer->delivered(producer->opaque, lane, seq, verdict, rd_kafka_err2str(message->err));
+}
+
+static void report_all(struct kafka_producer *producer, const struct client *client,
+                       rd_kafka_event_t *event)
 {
     const rd_kafka_message_t *messages[256];
     size_t count;
-    while ((count = rd_kafka_event_message_array(event, messages, 256)) > 0) {
-        for (size_t i = 0; i < count; i++) {
-            uintptr_t opaque = (uintptr_t)messages[i]->_private;
-            int32_t lane = (int32_t)(opaque >> SEQ_BITS);
-            int64_t seq = (int64_t)(opaque & ((UINT64_C(1) << SEQ_BITS) - 1));
-            enum saga_verdict verdict = fold_error(producer->client, messages[i]->err);
-            if (verdict == SAGA_OK)
-                atomic_store(&producer->connected, true);
-            producer->delivered(producer->opaque, lane, seq, verdict,
-                                rd_kafka_err2str(messages[i]->err));
-        }
-    }
+    while ((count = rd_kafka_event_message_array(event, messages, 256)) > 0)
+        for (size_t i = 0; i < count; i++)
+            report(producer, client, messages[i]);
 }
 
 static void note_statistics(struct kafka_producer *producer, const char *json)
@@ -208,15 +266,12 @@ static void note_statistics(struct kafka_producer *producer, const char *json)
         atomic_store(&producer->connected, true);
 }
 
-void kafka_producer_serve(struct kafka_producer *producer)
+static void serve(struct kafka_producer *producer, const struct client *client)
 {
-    uint64_t count;
     rd_kafka_event_t *event;
-    ssize_t drained = read(producer->fd, &count, sizeof count);
-    (void)drained; /* empty is fine: somebody else's wake-up */
-    while ((event = rd_kafka_queue_poll(producer->queue, 0)) != NULL) {
+    while (client->kafka != NULL && (event = rd_kafka_queue_poll(client->queue, 0)) != NULL) {
         if (rd_kafka_event_type(event) == RD_KAFKA_EVENT_DR)
-            report(producer, event);
+            report_all(producer, client, event);
         else if (rd_kafka_event_type(event) == RD_KAFKA_EVENT_STATS)
             note_statistics(producer, rd_kafka_event_stats(event));
         else if (rd_kafka_event_error(event) == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN)
@@ -225,16 +280,32 @@ void kafka_producer_serve(struct kafka_producer *producer)
     }
 }
 
+void kafka_producer_serve(struct kafka_producer *producer)
+{
+    uint64_t count;
+    ssize_t drained = read(producer->fd, &count, sizeof count);
+    (void)drained; /* empty is fine: somebody else's wake-up */
+    serve(producer, &producer->client);
+    serve(producer, &producer->alone);
+}
+
+static int in_flight(const struct kafka_producer *producer)
+{
+    int count = rd_kafka_outq_len(producer->client.kafka);
+    return producer->alone.kafka == NULL ? count : count + rd_kafka_outq_len(producer->alone.kafka);
+}
+
 bool kafka_producer_flush(struct kafka_producer *producer, int timeout_ms)
 {
     /* With reports as events, rd_kafka_flush only waits: serve them meanwhile. */
-    for (int waited_ms = 0; rd_kafka_outq_len(producer->client) > 0 && waited_ms < timeout_ms;
-         waited_ms += 20) {
-        rd_kafka_flush(producer->client, 20);
+    for (int waited_ms = 0; in_flight(producer) > 0 && waited_ms < timeout_ms; waited_ms += 20) {
+        rd_kafka_flush(producer->client.kafka, 20);
+        if (producer->alone.kafka != NULL)
+            rd_kafka_flush(producer->alone.kafka, 20);
         kafka_producer_serve(producer);
     }
     kafka_producer_serve(producer);
-    return rd_kafka_outq_len(producer->client) == 0;
+    return in_flight(producer) == 0;
 }
 
 bool kafka_producer_connected(const struct kafka_producer *producer)

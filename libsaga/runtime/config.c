@@ -55,6 +55,8 @@ static const struct setting settings[] = {
            "an order that is not through by then is cancelled"),
     NUMBER("SAGA_BACKLOG_MAX", config.backlog_max, "100000", 1, 1000000000,
            "outbox rows not acknowledged; beyond: 503"),
+    NUMBER("SAGA_DELIVERY_S", config.delivery_s, "60", 1, 3600,
+           "an event that Kafka has not acknowledged by then is sent anew"),
     NUMBER("SAGA_OUTBOX_KEEP_S", config.outbox_keep_s, "300", 1, 86400,
            "acknowledged outbox rows are kept this long"),
     /* The promise is a day; the hour is for clocks that are put forward. */

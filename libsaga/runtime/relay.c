@@ -69,8 +69,9 @@ static void delivered(void *opaque, int32_t number, int64_t seq, enum saga_verdi
 static bool make_producer(struct engine *engine)
 {
     char why[256];
-    engine->producer = kafka_producer_new(config.kafka_bootstrap, engine->service->name, delivered,
-                                          engine, why, sizeof why);
+    engine->producer =
+        kafka_producer_new(config.kafka_bootstrap, engine->service->name, config.delivery_s * 1000,
+                           delivered, engine, why, sizeof why);
     if (engine->producer == NULL) {
         log_line(LOG_ERROR, NULL, "kafka: no producer: %s", why);
         return false;

@@ -23,6 +23,7 @@ static const struct number {
     {"SAGA_REPLICATION", &config.replication, 1, 1, 10},
     {"SAGA_DEADLINE_S", &config.deadline_s, 600, 1, 31536000},
     {"SAGA_BACKLOG_MAX", &config.backlog_max, 100000, 1, 1000000000},
+    {"SAGA_DELIVERY_S", &config.delivery_s, 60, 1, 3600},
     {"SAGA_OUTBOX_KEEP_S", &config.outbox_keep_s, 300, 1, 86400},
     {"SAGA_KEY_KEEP_S", &config.key_keep_s, 90000, 1, 31536000},
     {"SAGA_BATCH_MAX", &config.batch_max, 1000, 1, 10000},
