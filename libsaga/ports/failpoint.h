@@ -27,6 +27,7 @@
     POINT(cursor_unwritten, true, "acknowledged, the cursor is not written")                       \
     POINT(offsets_uncommitted, true, "offsets are stored, the broker does not know")               \
     POINT(backlog_unread, true, "a lane is behind, its rows are not read")                         \
+    POINT(consumer_failed, true, "a batch is done, the consumer goes on")                          \
     POINT(timers_taken, false, "due timers are read, not decided")                                 \
     POINT(door_received, true, "a request is there, nothing is done")                              \
     POINT(door_answering, false, "the answer is known, not sent")                                  \

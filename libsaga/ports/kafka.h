@@ -18,43 +18,62 @@ struct kafka_record {
     int32_t partition;
     int64_t offset;
     int64_t timestamp_ms;
+    uint32_t reading;            /* the consumer's */
     struct saga_text key, value; /* absent if null */
     const struct envelope_header *headers;
     size_t headers_count; /* may exceed ENVELOPE_HEADERS_MAX: then only the first are here */
     bool headers_too_many;
 };
 
-/* Range assignor, manual offsets, read_uncommitted as we use no transactions; group's first start
- * reads from the beginning, later an offset out of range is an error that kafka_consumer_error
- * tells. NULL with the reason in errbuf. */
+/*
+ * Range assignor, manual offsets, read_uncommitted as we use no transactions. A group's first start
+ * reads from the beginning. Later an offset may be one that the partition does not have: beyond its
+ * end the topic was lost and made anew, and is read from its beginning; before its beginning
+ * records are gone that were never read, and kafka_consumer_lost tells. Both are told to `told`,
+ * within take. Texts must live as long as the consumer; at most 64 topics. NULL with the reason in
+ * errbuf.
+ */
 struct kafka_consumer *kafka_consumer_new(const char *bootstrap, const char *group,
                                           const char *client_id, const char *const *topics,
-                                          char *errbuf, size_t errbuf_size);
-/* Commits what is stored, leaves the group, frees; waits at most 8 s for brokers that are away.
- * NULL is fine. */
+                                          void (*told)(void *opaque, const char *what),
+                                          void *opaque, char *errbuf, size_t errbuf_size);
+/* After kafka_consumer_error: goes without a word, the group finds out by its session timeout.
+ * Nothing may be in hand. Then nothing comes until kafka_consumer_join. */
+void kafka_consumer_drop(struct kafka_consumer *consumer);
+/* A member anew; false with the reason in errbuf: it is still none. */
+bool kafka_consumer_join(struct kafka_consumer *consumer, char *errbuf, size_t errbuf_size);
+/* Commits what is stored and leaves the group, for good; waits at most 8 s for brokers that are
+ * away. Nothing may be in hand. */
+void kafka_consumer_leave(struct kafka_consumer *consumer);
+/* Leaves and frees. NULL is fine. */
 void kafka_consumer_free(struct kafka_consumer *consumer);
 int kafka_consumer_fd(const struct kafka_consumer *consumer);
 /* Takes up to max records that have arrived. They live until kafka_consumer_release. Rebalances
- * are served in here, between batches, so nothing is in hand when partitions go: on revocation
- * what is stored is committed first (unless the assignment was lost). */
+ * are served in here: on revocation what is stored is committed first (unless the assignment was
+ * lost), on assignment the committed offsets are asked for, once and for at most 1 s. */
 size_t kafka_consumer_take(struct kafka_consumer *consumer, struct kafka_record *records,
                            size_t max);
 /* All records taken so far are done with; their memory goes. */
 void kafka_consumer_release(struct kafka_consumer *consumer);
 /* I5: everything up to and with this record has been committed to the database: remember
- * offset + 1 to be committed to Kafka by the next kafka_consumer_commit. */
+ * offset + 1 to be committed to Kafka by the next kafka_consumer_commit. Not if its partition went
+ * meanwhile, or began anew. */
 void kafka_consumer_store(struct kafka_consumer *consumer, const struct kafka_record *record);
 /* Asynchronous commit of what is stored, if anything new is. */
 void kafka_consumer_commit(struct kafka_consumer *consumer);
 /* Number of partitions now assigned; 0 until the first assignment. */
 size_t kafka_consumer_assigned(const struct kafka_consumer *consumer);
-/* For metrics, any thread: calls back with topic, partition and lag (-1 unknown). */
+/* For metrics, any thread, until it is freed: calls back with topic, partition and lag (-1
+ * unknown). */
 void kafka_consumer_lags(struct kafka_consumer *consumer,
                          void (*each)(void *opaque, const char *topic, int32_t partition,
                                       int64_t lag),
                          void *opaque);
-/* NULL, or why it cannot go on (a fatal error, an offset out of range). */
+/* NULL, or why it cannot go on: it must be dropped, and may join again. */
 const char *kafka_consumer_error(const struct kafka_consumer *consumer);
+/* NULL, or which records are gone that were never read: of that partition nothing is read, until it
+ * is assigned anew. */
+const char *kafka_consumer_lost(const struct kafka_consumer *consumer);
 
 /* ---- producer ---- */
 struct kafka_producer;

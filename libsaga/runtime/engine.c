@@ -380,17 +380,11 @@ void *engine_run(void *opaque)
             drain_until_us = system_monotonic_us() + DRAIN_MAX_US;
         if (drain_until_us != 0 && system_monotonic_us() > drain_until_us)
             break;
-        if (engine->consumer != NULL && kafka_consumer_error(engine->consumer) != NULL) {
-            log_line(LOG_ERROR, NULL, "kafka: %s", kafka_consumer_error(engine->consumer));
-            exit(1); /* the consumer cannot go on: a restart begins where the offsets are */
-        }
-        atomic_store(&engine->started, engine->consumer == NULL ||
-                                           kafka_consumer_assigned(engine->consumer) > 0 ||
-                                           atomic_load(&engine->started));
+        hearing_work(engine);
     }
     sources_expire(engine);
-    kafka_consumer_free(engine->consumer);
-    engine->consumer = NULL;
+    if (engine->consumer != NULL)
+        kafka_consumer_leave(engine->consumer);
     relay_close(engine);
     return NULL;
 }

@@ -54,10 +54,11 @@ void engine_on_outcome(struct engine *engine,
 struct engine_health {
     bool started; /* it has had its lane and, if it listens, its partitions */
     bool database, kafka;
+    bool lost;      /* records are gone that it never heard: somebody must decide */
     bool accepting; /* new commands are taken */
     int64_t outbox_pending;
     int64_t outbox_oldest_us; /* when the oldest row that is not acknowledged was said; 0: none */
-    char detail[128];         /* why not, for people; empty if all is well */
+    char detail[200];         /* why not, for people; empty if all is well */
 };
 void engine_health(struct engine *engine, struct engine_health *ret);
 void engine_lags(struct engine *engine,

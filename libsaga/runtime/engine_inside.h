@@ -54,6 +54,8 @@ struct engine {
         char error[96];
     } refused[ENGINE_REFUSED_MAX];
     size_t refused_count;
+    unsigned join_failures; /* in a row */
+    int64_t next_join_us;   /* the consumer was dropped, and joins again then; 0: it was not */
     /* COMMIT of a batch that says events was sent and not answered */
     bool in_doubt;
     char error[160];
@@ -65,8 +67,18 @@ struct engine {
     atomic_bool started, database_ok;
     atomic_bool draining, stop; /* finish what there is; end now */
     _Atomic int64_t pending, oldest_us;
-    char detail[128]; /* under lock */
+    _Atomic int hearing;                   /* enum hearing_state */
+    char detail[200], hearing_detail[200]; /* under lock */
 };
+
+/* hearing.c: the consumer. */
+enum hearing_state {
+    HEARING_WELL,
+    HEARING_BROKEN, /* for a while there is no consumer */
+    HEARING_LOST    /* of a partition nothing is read: records are gone */
+};
+bool hearing_open(struct engine *engine, const char *const *topics, char *errbuf, size_t size);
+void hearing_work(struct engine *engine);
 
 /* sources.c: fill the batch. */
 void sources_collect(struct engine *engine);

@@ -57,13 +57,7 @@ struct engine *engine_new(const struct saga_service *service, char *errbuf, size
     const char *topics[65] = {0};
     for (size_t i = 0; i < count; i++)
         topics[i] = engine->hears[i]->name;
-    if (count > 0) {
-        engine->consumer = kafka_consumer_new(config.kafka_bootstrap, service->name, service->name,
-                                              topics, errbuf, errbuf_size);
-        if (engine->consumer == NULL || !watch_fd(engine, kafka_consumer_fd(engine->consumer)))
-            return NULL;
-    }
-    return engine;
+    return count == 0 || hearing_open(engine, topics, errbuf, errbuf_size) ? engine : NULL;
 }
 
 bool engine_start(struct engine *engine)
@@ -142,11 +136,15 @@ void engine_health(struct engine *engine, struct engine_health *ret)
                                   .database = atomic_load(&engine->database_ok),
                                   .outbox_pending = atomic_load(&engine->pending),
                                   .outbox_oldest_us = atomic_load(&engine->oldest_us)};
-    ret->kafka = engine->producer == NULL || kafka_producer_connected(engine->producer);
+    int hearing = atomic_load(&engine->hearing);
+    ret->kafka = hearing != HEARING_BROKEN &&
+                 (engine->producer == NULL || kafka_producer_connected(engine->producer));
+    ret->lost = hearing == HEARING_LOST;
     pthread_mutex_lock(&engine->lock);
     ret->accepting = !atomic_load(&engine->draining) && ret->database &&
                      ret->outbox_pending < config.backlog_max;
-    memcpy(ret->detail, engine->detail, sizeof ret->detail);
+    memcpy(ret->detail, engine->detail[0] != '\0' ? engine->detail : engine->hearing_detail,
+           sizeof ret->detail);
     pthread_mutex_unlock(&engine->lock);
 }
 

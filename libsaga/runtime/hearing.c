@@ -1,0 +1,95 @@
+/* hearing.c: the consumer's life within the engine: made anew when it cannot go on, and told of. */
+#include <stdio.h>
+#include <sys/epoll.h>
+
+#include "ports/failpoint.h"
+#include "ports/system.h"
+#include "runtime/engine_inside.h"
+
+#define JOIN_FIRST_US 1000000
+#define JOIN_MAX_US 30000000
+
+static void told(void *opaque, const char *what)
+{
+    (void)opaque;
+    log_line(LOG_WARN, NULL, "kafka: %s", what);
+}
+
+bool hearing_open(struct engine *engine, const char *const *topics, char *errbuf, size_t size)
+{
+    engine->consumer = kafka_consumer_new(config.kafka_bootstrap, engine->service->name,
+                                          engine->service->name, topics, told, NULL, errbuf, size);
+    if (engine->consumer == NULL)
+        return false;
+    int fd = kafka_consumer_fd(engine->consumer);
+    struct epoll_event event = {.events = EPOLLIN, .data.fd = fd};
+    return epoll_ctl(engine->epoll_fd, EPOLL_CTL_ADD, fd, &event) == 0;
+}
+
+/* Called all the time: only what is new costs the lock. */
+static void tell(struct engine *engine, enum hearing_state state, const char *why)
+{
+    if (atomic_exchange(&engine->hearing, (int)state) == (int)state)
+        return;
+    pthread_mutex_lock(&engine->lock);
+    snprintf(engine->hearing_detail, sizeof engine->hearing_detail, "%s%.180s",
+             state == HEARING_WELL ? "" : "kafka: ", why);
+    pthread_mutex_unlock(&engine->lock);
+}
+
+/* Full jitter: instances that lost their group together do not come back together. */
+static void back_off(struct engine *engine)
+{
+    uint32_t random;
+    int64_t limit_us = JOIN_FIRST_US << (engine->join_failures < 5 ? engine->join_failures : 5);
+    if (limit_us > JOIN_MAX_US)
+        limit_us = JOIN_MAX_US;
+    system_random(&random, sizeof random);
+    engine->join_failures++;
+    engine->next_join_us = system_monotonic_us() + limit_us / 2 + random % (limit_us / 2 + 1);
+}
+
+static void leave_without(struct engine *engine, const char *why)
+{
+    if (engine->join_failures == 0)
+        log_line(LOG_ERROR, NULL, "kafka: %s; tries again with a new consumer", why);
+    tell(engine, HEARING_BROKEN, why);
+    kafka_consumer_drop(engine->consumer);
+    back_off(engine);
+}
+
+static void join_again(struct engine *engine)
+{
+    char why[160];
+    if (kafka_consumer_join(engine->consumer, why, sizeof why))
+        engine->next_join_us = 0;
+    else
+        back_off(engine);
+}
+
+/* Between batches, so that nothing is in hand when the consumer goes. */
+void hearing_work(struct engine *engine)
+{
+    if (engine->consumer == NULL) { /* it hears nothing */
+        atomic_store(&engine->started, true);
+        return;
+    }
+    if (engine->next_join_us != 0) {
+        if (system_monotonic_us() >= engine->next_join_us)
+            join_again(engine);
+        return;
+    }
+    const char *why = kafka_consumer_error(engine->consumer);
+    if (why == NULL && FAILPOINT(consumer_failed))
+        why = "a failpoint";
+    if (why != NULL) {
+        leave_without(engine, why);
+    } else if (kafka_consumer_assigned(engine->consumer) > 0) {
+        if (engine->join_failures > 0)
+            log_line(LOG_INFO, NULL, "kafka: the new consumer has its partitions");
+        engine->join_failures = 0;
+        why = kafka_consumer_lost(engine->consumer);
+        tell(engine, why ? HEARING_LOST : HEARING_WELL, why ? why : "");
+        atomic_store(&engine->started, true);
+    }
+}

@@ -1,0 +1,122 @@
+/* broker.c: what an operator does to Kafka's topics, by its admin API. */
+#include "broker.h"
+
+#include <librdkafka/rdkafka.h>
+#include <stdio.h>
+
+#define TIMEOUT_MS 20000
+
+struct call {
+    rd_kafka_t *client;
+    rd_kafka_queue_t *queue;
+};
+
+static bool begin(struct call *call, const char *bootstrap)
+{
+    char why[256] = "";
+    rd_kafka_conf_t *conf = rd_kafka_conf_new();
+    rd_kafka_conf_set(conf, "bootstrap.servers", bootstrap, why, sizeof why);
+    rd_kafka_conf_set(conf, "log_level", "2", why, sizeof why);
+    call->client = rd_kafka_new(RD_KAFKA_PRODUCER, conf, why, sizeof why);
+    if (call->client == NULL) {
+        fprintf(stderr, "%s\n", why);
+        rd_kafka_conf_destroy(conf);
+        return false;
+    }
+    call->queue = rd_kafka_queue_new(call->client);
+    return true;
+}
+
+static bool good(const char *what, rd_kafka_resp_err_t error)
+{
+    if (error != RD_KAFKA_RESP_ERR_NO_ERROR)
+        fprintf(stderr, "%s: %s\n", what, rd_kafka_err2str(error));
+    return error == RD_KAFKA_RESP_ERR_NO_ERROR;
+}
+
+/* The one result of the call; each kind of event has its own way to it. */
+static bool result_of(const char *what, rd_kafka_event_t *event)
+{
+    size_t count;
+    const rd_kafka_topic_partition_list_t *offsets;
+    switch (rd_kafka_event_type(event)) {
+    case RD_KAFKA_EVENT_CREATETOPICS_RESULT:
+        return good(what, rd_kafka_topic_result_error(rd_kafka_CreateTopics_result_topics(
+                              rd_kafka_event_CreateTopics_result(event), &count)[0]));
+    case RD_KAFKA_EVENT_DELETETOPICS_RESULT:
+        return good(what, rd_kafka_topic_result_error(rd_kafka_DeleteTopics_result_topics(
+                              rd_kafka_event_DeleteTopics_result(event), &count)[0]));
+    case RD_KAFKA_EVENT_ALTERCONFIGS_RESULT:
+        return good(what, rd_kafka_ConfigResource_error(rd_kafka_AlterConfigs_result_resources(
+                              rd_kafka_event_AlterConfigs_result(event), &count)[0]));
+    case RD_KAFKA_EVENT_DELETERECORDS_RESULT:
+        offsets = rd_kafka_DeleteRecords_result_offsets(rd_kafka_event_DeleteRecords_result(event));
+        return good(what, offsets->elems[0].err);
+    default:
+        return false;
+    }
+}
+
+static bool end(struct call *call, const char *what)
+{
+    rd_kafka_event_t *event = rd_kafka_queue_poll(call->queue, TIMEOUT_MS);
+    if (event == NULL)
+        fprintf(stderr, "%s: no answer\n", what);
+    bool ok = event != NULL && good(what, rd_kafka_event_error(event)) && result_of(what, event);
+    rd_kafka_event_destroy(event);
+    rd_kafka_queue_destroy(call->queue);
+    rd_kafka_destroy(call->client);
+    return ok;
+}
+
+bool broker_create_topic(const char *bootstrap, const char *topic, int partitions)
+{
+    char why[128];
+    struct call call;
+    if (!begin(&call, bootstrap))
+        return false;
+    rd_kafka_NewTopic_t *wanted = rd_kafka_NewTopic_new(topic, partitions, 1, why, sizeof why);
+    rd_kafka_CreateTopics(call.client, &wanted, 1, NULL, call.queue);
+    rd_kafka_NewTopic_destroy(wanted);
+    return end(&call, topic);
+}
+
+bool broker_delete_topic(const char *bootstrap, const char *topic)
+{
+    struct call call;
+    if (!begin(&call, bootstrap))
+        return false;
+    rd_kafka_DeleteTopic_t *unwanted = rd_kafka_DeleteTopic_new(topic);
+    rd_kafka_DeleteTopics(call.client, &unwanted, 1, NULL, call.queue);
+    rd_kafka_DeleteTopic_destroy(unwanted);
+    return end(&call, topic);
+}
+
+bool broker_delete_records(const char *bootstrap, const char *topic, int32_t partition,
+                           int64_t before)
+{
+    struct call call;
+    if (!begin(&call, bootstrap))
+        return false;
+    rd_kafka_topic_partition_list_t *offsets = rd_kafka_topic_partition_list_new(1);
+    rd_kafka_topic_partition_list_add(offsets, topic, partition)->offset = before;
+    rd_kafka_DeleteRecords_t *unwanted = rd_kafka_DeleteRecords_new(offsets);
+    rd_kafka_DeleteRecords(call.client, &unwanted, 1, NULL, call.queue);
+    rd_kafka_DeleteRecords_destroy(unwanted);
+    rd_kafka_topic_partition_list_destroy(offsets);
+    return end(&call, topic);
+}
+
+bool broker_set_topic(const char *bootstrap, const char *topic, const char *name, const char *value)
+{
+    struct call call;
+    if (!begin(&call, bootstrap))
+        return false;
+    rd_kafka_ConfigResource_t *resource =
+        rd_kafka_ConfigResource_new(RD_KAFKA_RESOURCE_TOPIC, topic);
+    if (value != NULL)
+        rd_kafka_ConfigResource_set_config(resource, name, value);
+    rd_kafka_AlterConfigs(call.client, &resource, 1, NULL, call.queue);
+    rd_kafka_ConfigResource_destroy(resource);
+    return end(&call, topic);
+}

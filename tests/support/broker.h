@@ -1,0 +1,18 @@
+/* broker.h: what an operator does to Kafka's topics, by its admin API. */
+#ifndef SUPPORT_BROKER_H
+#define SUPPORT_BROKER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* Each waits until it is done; false: it has said why. */
+bool broker_create_topic(const char *bootstrap, const char *topic, int partitions);
+bool broker_delete_topic(const char *bootstrap, const char *topic);
+/* Of the partition the records before this offset are gone. */
+bool broker_delete_records(const char *bootstrap, const char *topic, int32_t partition,
+                           int64_t before);
+/* The topic's only setting from now on; value NULL: it has none of its own. */
+bool broker_set_topic(const char *bootstrap, const char *topic, const char *name,
+                      const char *value);
+
+#endif
