@@ -13,6 +13,7 @@
 #include "support/command.h"
 #include "support/db.h"
 #include "support/http.h"
+#include "support/letters.h"
 #include "support/orders.h"
 #include "support/stack.h"
 
@@ -48,20 +49,6 @@ static int64_t parked_in(enum db db)
     return db_int(db, PARKED, NULL);
 }
 
-static char *dead_letters(const char *service, const char *command, const char *id)
-{
-    char program[64], url[24], *output = NULL;
-    snprintf(program, sizeof program, "build/bin/%s", service);
-    snprintf(url, sizeof url, "%.*s_DB", (int)strcspn(service, "-"), service);
-    for (char *c = url; *c != '_'; c++)
-        *c = (char)(*c - 'a' + 'A');
-    setenv("SAGA_DATABASE_URL", stack_address(url), 1);
-    int status = command_run(
-        stack_root(), (const char *const[]){program, "dead-letters", command, id, NULL}, &output);
-    cr_assert_eq(status, 0, "dead-letters %s ended with %d", command, status);
-    return output;
-}
-
 /* An order whose order.created payment-svc has parked, for a reason that is there no more. Another
  * order, which came behind it, is through. */
 static struct order_answer parked_at_payment(void)
@@ -90,10 +77,10 @@ static struct order_answer parked_at_payment(void)
 Test(letters, a_rejected_message_is_parked_alone_and_redriven)
 {
     struct order_answer parked = parked_at_payment();
-    char *list = dead_letters("payment-svc", "list", NULL);
+    char *list = letters_command("payment-svc", "list", NULL);
     cr_assert_not_null(strstr(list, parked.id), "%s", list);
     free(list);
-    free(dead_letters("payment-svc", "redrive", "--all"));
+    free(letters_command("payment-svc", "redrive", "--all"));
     cr_assert(order_reaches(parked.id, "completed", SOON_S));
     cr_assert(CLOCK_UNTIL(SOON_S, parked_in(DB_PAYMENT) == 0));
     order_answer_free(&parked);
@@ -130,16 +117,16 @@ Test(letters, unreadable_records_are_parked)
     cr_assert(CLOCK_UNTIL(SOON_S, parked_in(DB_INVENTORY) == 1));
     IS(DB_INVENTORY, 0, "SELECT count(*) FROM dead_letter WHERE order_id IS NOT NULL", NULL);
     char *id = db_text(DB_INVENTORY, "SELECT max(id)::text FROM dead_letter", NULL);
-    char *shown = dead_letters("inventory-svc", "show", id);
+    char *shown = letters_command("inventory-svc", "show", id);
     cr_assert_not_null(strstr(shown, "this is no JSON"), "%s", shown);
     free(shown);
-    free(dead_letters("inventory-svc", "discard", id));
+    free(letters_command("inventory-svc", "discard", id));
     free(id);
     IS(DB_INVENTORY, 0, PARKED, NULL);
     /* order-svc heard it too */
     cr_assert(CLOCK_UNTIL(SOON_S, parked_in(DB_ORDER) == 1));
     id = db_text(DB_ORDER, "SELECT max(id)::text FROM dead_letter", NULL);
-    free(dead_letters("order-svc", "discard", id));
+    free(letters_command("order-svc", "discard", id));
     free(id);
     order_answer_free(&answer);
 }
@@ -170,12 +157,12 @@ Test(letters, a_mended_record_is_redriven)
     cr_assert_eq(status, 0, "%s", output);
     free(output);
     int64_t before = redriven_in(DB_INVENTORY), before_order = redriven_in(DB_ORDER);
-    free(dead_letters("inventory-svc", "redrive", "--all"));
-    free(dead_letters("order-svc", "redrive", "--all"));
+    free(letters_command("inventory-svc", "redrive", "--all"));
+    free(letters_command("order-svc", "redrive", "--all"));
     cr_assert(CLOCK_UNTIL(SOON_S, redriven_in(DB_INVENTORY) == before + 1 &&
                                       redriven_in(DB_ORDER) == before_order + 1));
     IS(DB_INVENTORY, 0, PARKED, NULL);
-    char *list = dead_letters("order-svc", "list", NULL);
+    char *list = letters_command("order-svc", "list", NULL);
     cr_assert_not_null(strstr(list, "\tredriven\tunreadable_value\t"), "%s", list);
     free(list);
     auditor_holds(SOON_S);
@@ -205,7 +192,7 @@ Test(letters, a_parked_message_holds_up_its_order_only)
     char *letter = db_text(
         DB_ORDER, "SELECT id::text FROM dead_letter WHERE state = 0 AND order_id = $1::uuid",
         answer.id);
-    free(dead_letters("order-svc", "discard", letter));
+    free(letters_command("order-svc", "discard", letter));
     free(letter);
     cr_assert(order_reaches(answer.id, "completed", SOON_S));
     cr_assert(CLOCK_UNTIL(SOON_S, parked_in(DB_ORDER) == 0));
@@ -241,7 +228,7 @@ Test(letters, what_comes_during_a_redrive_is_not_left_behind)
     cr_assert(CLOCK_UNTIL(SOON_S, lag_of("PAYMENT_OPS", "order.created") == 1));
     say("order-svc", "order.created", parked.id, payload);
     cr_assert(CLOCK_UNTIL(SOON_S, lag_of("PAYMENT_OPS", "order.created") == 2));
-    free(dead_letters("payment-svc", "redrive", "--all"));
+    free(letters_command("payment-svc", "redrive", "--all"));
     db_release();
     cr_assert(order_reaches(parked.id, "completed", SOON_S));
     cr_assert(order_reaches(other.id, "completed", SOON_S));
