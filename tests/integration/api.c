@@ -6,8 +6,10 @@
 #include <string.h>
 #include <sys/wait.h>
 
+#include "support/auditor.h"
 #include "support/clock.h"
 #include "support/db.h"
+#include "support/metric.h"
 #include "support/orders.h"
 #include "support/stack.h"
 
@@ -343,8 +345,14 @@ Test(api, a_backlog_that_is_full_is_told)
     is_problem(&answer, 503, "unavailable");
     cr_assert_str_neq(answer.retry_after, "");
     order_answer_free(&answer);
+    cr_assert_eq(metric_ready(stack_address("ORDER_API")), 503);
     cr_assert(stack_up("kafka", NULL));
     cr_assert(order_reaches(last, "completed", 60));
+    cr_assert(CLOCK_UNTIL(SOON_S, metric_ready(stack_address("ORDER_API")) == 200));
+    answer = order_send(order_body(NULL, NULL, NULL), "Prefer: wait=20\r\n");
+    cr_assert_str_eq(order_text(&answer, "status"), "completed");
+    order_answer_free(&answer);
+    auditor_holds(SOON_S);
     cr_assert(stack_restart("order-svc", NULL));
 }
 
