@@ -21,8 +21,8 @@ struct kafka_record {
     uint32_t reading;            /* the consumer's */
     struct saga_text key, value; /* absent if null */
     const struct envelope_header *headers;
-    size_t headers_count; /* may exceed ENVELOPE_HEADERS_MAX: then only the first are here */
-    bool headers_too_many;
+    size_t headers_count;  /* ENVELOPE_HEADERS_MAX at most */
+    bool headers_too_many; /* there were more, which are not here */
 };
 
 /*

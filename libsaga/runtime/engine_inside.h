@@ -109,10 +109,11 @@ void park_send(struct engine *engine, size_t from, size_t to);
 void park_redrives(struct engine *engine);
 /* Counts a parked message; its reason, NULL if it was not parked. */
 const char *park_count(const struct batch_message *message);
-/* Bytes and headers as dead_letter keeps them, back as they were. */
+/* Bytes and headers as dead_letter keeps them, back as they were. too_many: the record had more. */
+struct saga_text park_keep_headers(struct arena *arena, const struct kafka_record *record);
 struct saga_text park_bytes(struct arena *arena, struct saga_text kept);
 size_t park_headers(struct arena *arena, struct saga_text kept,
-                    struct envelope_header ret_headers[ENVELOPE_HEADERS_MAX]);
+                    struct envelope_header ret_headers[ENVELOPE_HEADERS_MAX], bool *ret_too_many);
 
 /* A failpoint's error: the connection is gone. */
 static inline void engine_lose_if(struct engine *engine, bool failed)

@@ -59,12 +59,15 @@ static bool is_text(struct saga_text bytes)
     return true;
 }
 
-static struct saga_text keep_bytes(struct arena *arena, struct saga_text bytes)
+static bool is_marked(struct saga_text bytes)
 {
     size_t mark = sizeof BASE64_MARK - 1;
-    bool marked = bytes.len >= mark && memcmp(bytes.at, BASE64_MARK, mark) == 0;
-    if (bytes.at == NULL || (is_text(bytes) && !marked))
-        return bytes;
+    return bytes.len >= mark && memcmp(bytes.at, BASE64_MARK, mark) == 0;
+}
+
+static struct saga_text to_base64(struct arena *arena, struct saga_text bytes)
+{
+    size_t mark = sizeof BASE64_MARK - 1;
     char *text = arena_alloc(arena, mark + (bytes.len + 2) / 3 * 4);
     memcpy(text, BASE64_MARK, mark);
     size_t len = mark;
@@ -81,6 +84,12 @@ static struct saga_text keep_bytes(struct arena *arena, struct saga_text bytes)
         text[len++] = left > 2 ? base64_digits[group & 63] : '=';
     }
     return (struct saga_text){text, len};
+}
+
+static struct saga_text keep_bytes(struct arena *arena, struct saga_text bytes)
+{
+    bool plain = bytes.at == NULL || (is_text(bytes) && !is_marked(bytes));
+    return plain ? bytes : to_base64(arena, bytes);
 }
 
 struct saga_text park_bytes(struct arena *arena, struct saga_text kept)
@@ -110,45 +119,59 @@ struct saga_text park_bytes(struct arena *arena, struct saga_text kept)
     return (struct saga_text){bytes, len};
 }
 
-/* Headers are kept as one text: name, tab, value (as bytes above), newline. */
-static struct saga_text keep_headers(struct arena *arena, const struct kafka_record *record)
+/* Headers are kept as one text, a line each: name, tab, value; bytes as above, and those that would
+ * not stand in a line as base64. Without a tab: the value is null. An empty line: there were more
+ * of them than a record may have. */
+static void put_word(struct arena *arena, struct saga_text bytes, char **end)
 {
-    size_t size = 1;
-    for (size_t i = 0; i < record->headers_count && i < ENVELOPE_HEADERS_MAX; i++)
-        size += strlen(record->headers[i].name) + record->headers[i].value.len * 2 + 32;
+    bool plain = bytes.len > 0 && is_text(bytes) && !is_marked(bytes) &&
+                 memchr(bytes.at, '\t', bytes.len) == NULL &&
+                 memchr(bytes.at, '\n', bytes.len) == NULL;
+    struct saga_text word = plain ? bytes : to_base64(arena, bytes);
+    memcpy(*end, word.at, word.len);
+    *end += word.len;
+}
+
+struct saga_text park_keep_headers(struct arena *arena, const struct kafka_record *record)
+{
+    size_t size = 2;
+    for (size_t i = 0; i < record->headers_count; i++)
+        size += (strlen(record->headers[i].name) + record->headers[i].value.len) * 2 + 32;
     char *text = arena_alloc(arena, size), *end = text;
-    for (size_t i = 0; i < record->headers_count && i < ENVELOPE_HEADERS_MAX; i++) {
-        struct saga_text name = saga_text(record->headers[i].name);
-        struct saga_text value = keep_bytes(arena, record->headers[i].value);
-        if (!is_text(name) || strpbrk(name.at, "\t\n") != NULL)
-            continue;
-        if (value.at != NULL && memchr(value.at, '\n', value.len) != NULL)
-            continue;
-        memcpy(end, name.at, name.len);
-        end += name.len;
-        *end++ = '\t';
-        if (value.len > 0)
-            memcpy(end, value.at, value.len);
-        end += value.len;
+    for (size_t i = 0; i < record->headers_count; i++) {
+        put_word(arena, saga_text(record->headers[i].name), &end);
+        if (record->headers[i].value.at != NULL) {
+            *end++ = '\t';
+            put_word(arena, record->headers[i].value, &end);
+        }
         *end++ = '\n';
     }
+    if (record->headers_too_many)
+        *end++ = '\n';
     return (struct saga_text){text, (size_t)(end - text)};
 }
 
 size_t park_headers(struct arena *arena, struct saga_text kept,
-                    struct envelope_header ret_headers[ENVELOPE_HEADERS_MAX])
+                    struct envelope_header ret_headers[ENVELOPE_HEADERS_MAX], bool *ret_too_many)
 {
     size_t count = 0;
     const char *at = kept.at, *end = kept.at + kept.len;
-    while (at < end && count < ENVELOPE_HEADERS_MAX) {
+    *ret_too_many = false;
+    while (at < end && !*ret_too_many) {
         const char *line_end = memchr(at, '\n', (size_t)(end - at));
-        const char *tab = memchr(at, '\t', (size_t)(end - at));
-        if (line_end == NULL || tab == NULL || tab > line_end)
+        if (line_end == NULL)
             break;
-        char *name = arena_alloc(arena, (size_t)(tab - at) + 1);
-        memcpy(name, at, (size_t)(tab - at));
-        struct saga_text value = {tab + 1, (size_t)(line_end - tab - 1)};
-        ret_headers[count++] = (struct envelope_header){name, park_bytes(arena, value)};
+        const char *tab = memchr(at, '\t', (size_t)(line_end - at));
+        size_t name_len = (size_t)((tab ? tab : line_end) - at);
+        *ret_too_many = line_end == at || count == ENVELOPE_HEADERS_MAX;
+        if (*ret_too_many)
+            break;
+        struct saga_text name = park_bytes(arena, (struct saga_text){at, name_len}), value = {0};
+        char *copy = arena_alloc(arena, name.len + 1);
+        memcpy(copy, name.at, name.len);
+        if (tab != NULL)
+            value = park_bytes(arena, (struct saga_text){tab + 1, (size_t)(line_end - tab - 1)});
+        ret_headers[count++] = (struct envelope_header){copy, value};
         at = line_end + 1;
     }
     return count;
@@ -192,7 +215,7 @@ static struct park_row *park_row(struct engine *engine, const struct batch_messa
     row->record_offset = source->record->offset;
     row->record_time_us = source->record_time_us > 0 ? source->record_time_us : 1;
     row->record_key = keep_bytes(arena, source->record->key);
-    row->record_headers = keep_headers(arena, source->record);
+    row->record_headers = park_keep_headers(arena, source->record);
     row->record_value = keep_bytes(arena, source->record->value);
     row->parked_us = system_now_us();
     return row;

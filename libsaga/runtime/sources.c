@@ -262,8 +262,9 @@ void park_redrives(struct engine *engine)
         struct saga_text key = park_bytes(arena, pg_result_bytes(result, i, 6));
         struct saga_text value = park_bytes(arena, pg_result_bytes(result, i, 8));
         struct envelope_header headers[ENVELOPE_HEADERS_MAX];
-        size_t count = park_headers(arena, pg_result_bytes(result, i, 7), headers);
-        read_record(engine, message, headers, count, false, key, value);
+        bool too_many;
+        size_t count = park_headers(arena, pg_result_bytes(result, i, 7), headers, &too_many);
+        read_record(engine, message, headers, count, too_many, key, value);
     }
     pg_result_free(result);
 }

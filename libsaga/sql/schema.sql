@@ -50,7 +50,7 @@ CREATE TABLE IF NOT EXISTS dead_letter (
     record_offset    bigint      NOT NULL,
     record_time      timestamptz NOT NULL,
     record_key       text,                 -- key and value as text, or base64 behind "base64:"
-    record_headers   text        NOT NULL, -- a line each: name, tab, value
+    record_headers   text        NOT NULL, -- a line each: name, tab, value, as park.c keeps them
     record_value     text,
     parked_at        timestamptz NOT NULL,
     mended_at        timestamptz,          -- set by who changes the value: it is not the record's any more

@@ -11,7 +11,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct saga_text bytes = park_bytes(&arena, kept);
     if (bytes.at != NULL && bytes.len > size)
         abort();
-    if (park_headers(&arena, kept, headers) > ENVELOPE_HEADERS_MAX)
+    bool too_many;
+    if (park_headers(&arena, kept, headers, &too_many) > ENVELOPE_HEADERS_MAX)
         abort();
     arena_free(&arena);
     return 0;
