@@ -2,6 +2,7 @@
 #include <criterion/criterion.h>
 #include <stdlib.h>
 
+#include "inventory-svc/put_stock.h"
 #include "inventory-svc/tables.h"
 #include "order-svc/facts.h"
 #include "order-svc/steps.h"
@@ -219,6 +220,53 @@ Test(handlers, the_last_piece_is_sold_once)
     cr_assert_str_eq(order_status(facts_of(&first)), "completed");
     cr_assert_str_eq(order_status(facts_of(&second)), "cancelled");
     cr_assert_eq(stock_of("SKU-2", false), 0);
+}
+
+/* ---- stock ---- */
+
+static struct put_stock_reply put_stock(const char *sku, int64_t on_hand)
+{
+    struct put_stock put = {saga_text(sku), on_hand};
+    struct put_stock_reply reply = {.held = -1};
+    world_command(world, WORLD_INVENTORY, "put_stock", &(struct saga_uuid){{0}}, &put, &reply);
+    cr_assert_null(world_reason(world), "%s", world_reason(world));
+    return reply;
+}
+
+static void last_entry_is(size_t count, const char *sku, int64_t quantity)
+{
+    cr_assert_eq(world_count(world, WORLD_INVENTORY, "stock_ledger"), count);
+    const struct stock_entry *entry = world_row(world, WORLD_INVENTORY, "stock_ledger", count - 1);
+    cr_assert(saga_text_equal(entry->sku, saga_text(sku)));
+    cr_assert(saga_text_equal(entry->kind, SAGA_TEXT("put")));
+    cr_assert_eq(entry->quantity, quantity);
+}
+
+Test(handlers, stock_is_put_with_a_ledger_entry_each_time)
+{
+    cr_assert(!put_stock("SKU-7", 10).below_held);
+    last_entry_is(1, "SKU-7", 10);
+    cr_assert(!put_stock("SKU-7", 4).below_held);
+    last_entry_is(2, "SKU-7", -6);
+    cr_assert(!put_stock("SKU-7", 4).below_held);
+    last_entry_is(3, "SKU-7", 0);
+    cr_assert_eq(stock_of("SKU-7", false), 4);
+    cr_assert_eq(stock_of("SKU-7", true), 0);
+    cr_assert_eq(world_events(world), 0);
+}
+
+Test(handlers, stock_is_not_put_below_what_is_held)
+{
+    world_put(world, WORLD_INVENTORY, "stock", &(struct stock){SAGA_TEXT("SKU-8"), 5, 3});
+    struct put_stock_reply reply = put_stock("SKU-8", 2);
+    cr_assert(reply.below_held && reply.held == 3);
+    cr_assert_eq(stock_of("SKU-8", false), 5);
+    cr_assert_eq(world_count(world, WORLD_INVENTORY, "stock_ledger"), 0);
+    reply = put_stock("SKU-8", 3);
+    cr_assert(!reply.below_held && reply.held == 3);
+    cr_assert_eq(stock_of("SKU-8", false), 3);
+    cr_assert_eq(stock_of("SKU-8", true), 3);
+    last_entry_is(1, "SKU-8", -2);
 }
 
 static enum cancel_reply cancel(const struct saga_uuid *id)
