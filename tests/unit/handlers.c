@@ -8,17 +8,8 @@
 #include "order-svc/steps.h"
 #include "support/world.h"
 
-/* The rows of order-svc, payment-svc and shipping-svc by their first members: their headers and
+/* The rows of payment-svc and shipping-svc by their first members: their headers and
  * inventory-svc's do not fit into one file, and need not. */
-struct order_row {
-    struct saga_uuid order_id;
-    int32_t facts;
-    int16_t placement, completion;
-    int64_t refunded;
-    struct saga_text tracking_number, timeline;
-    int64_t created_at, updated_at;
-};
-
 struct ledger_row {
     struct saga_uuid order_id;
     struct saga_text kind;
@@ -96,9 +87,6 @@ static int32_t facts_of(const struct saga_uuid *id)
     return order->facts;
 }
 
-/* A placed order is inserted whole and read in parts: the world keeps both as one. */
-static void adopt(const struct saga_uuid *id);
-
 static int64_t money(const struct saga_uuid *id, const char *kind)
 {
     int64_t sum = 0;
@@ -127,36 +115,10 @@ static bool shipped(const struct saga_uuid *id)
     return parcel != NULL && parcel->tracking_number.at != NULL;
 }
 
-struct new_order_row {
-    struct saga_uuid order_id;
-    struct saga_text customer_id, currency;
-    int64_t total;
-    struct saga_text items, payment_method, shipping_address, metadata;
-    int32_t facts;
-    int16_t placement;
-    struct saga_text timeline;
-    int64_t deadline_at, created_at;
-};
-
-static void adopt(const struct saga_uuid *id)
-{
-    for (size_t i = 0; i < world_count(world, WORLD_ORDER, "orders, new"); i++) {
-        const struct new_order_row *row = world_row(world, WORLD_ORDER, "orders, new", i);
-        if (memcmp(&row->order_id, id, sizeof *id) == 0)
-            world_put(world, WORLD_ORDER, "orders",
-                      &(struct order_row){.order_id = *id,
-                                          .facts = row->facts,
-                                          .placement = row->placement,
-                                          .timeline = row->timeline,
-                                          .created_at = row->created_at,
-                                          .updated_at = row->created_at});
-    }
-}
-
 static struct saga_uuid run(const char *method, const char *items, const char *address)
 {
     struct saga_uuid id = place(method, items, address);
-    adopt(&id);
+    world_adopt(world, &id);
     world_settle(world);
     return id;
 }
@@ -279,7 +241,7 @@ static enum cancel_reply cancel(const struct saga_uuid *id)
 Test(handlers, a_cancel_before_anything_else_takes_nothing)
 {
     struct saga_uuid id = place("pm_card", ITEMS, HOME);
-    adopt(&id);
+    world_adopt(world, &id);
     cr_assert_eq(cancel(&id), CANCEL_ACCEPTED);
     cr_assert_eq(cancel(&id), CANCEL_ACCEPTED); /* once is enough: nothing more is said */
     cr_assert_eq(world_events(world), 2);
@@ -300,7 +262,7 @@ Test(handlers, a_cancel_after_shipping_is_too_late)
 Test(handlers, a_deadline_is_acted_upon_once)
 {
     struct saga_uuid id = place("pm_card", ITEMS, HOME);
-    adopt(&id);
+    world_adopt(world, &id);
     cr_assert_eq(world_command(world, WORLD_ORDER, "expire", &id, NULL, NULL), BATCH_DONE);
     cr_assert_eq(world_command(world, WORLD_ORDER, "expire", &id, NULL, NULL), BATCH_DUPLICATE);
     cr_assert_eq(world_events(world), 2);
@@ -386,7 +348,7 @@ Test(handlers, any_delivery_ends_in_balance)
         teardown();
         setup();
         struct saga_uuid id = place(methods[chance(4)], items[chance(3)], homes[chance(3)]);
-        adopt(&id);
+        world_adopt(world, &id);
         deliver_by_chance(&id, began % 2);
         bool done = strcmp(order_status(facts_of(&id)), "completed") == 0;
         cr_assert(order_is_final(facts_of(&id)), "seed %llu: %s", (unsigned long long)began,

@@ -14,6 +14,8 @@
 static const struct saga_service *const services[WORLD_SERVICES] = {
     &order_service, &payment_service, &inventory_service, &shipping_service};
 
+int world_deciding;
+
 struct rows {
     void **at;
     size_t count;
@@ -129,6 +131,33 @@ const void *world_find(const struct world *world, int service, const char *name,
     return row < rows->count ? rows->at[row] : NULL;
 }
 
+/* The whole of it. */
+struct new_order_row {
+    struct saga_uuid order_id;
+    struct saga_text customer_id, currency;
+    int64_t total;
+    struct saga_text items, payment_method, shipping_address, metadata;
+    int32_t facts;
+    int16_t placement;
+    struct saga_text timeline;
+    int64_t deadline_at, created_at;
+};
+
+void world_adopt(struct world *world, const struct saga_uuid *id)
+{
+    for (size_t i = 0; i < world_count(world, WORLD_ORDER, "orders, new"); i++) {
+        const struct new_order_row *row = world_row(world, WORLD_ORDER, "orders, new", i);
+        if (memcmp(&row->order_id, id, sizeof *id) == 0)
+            world_put(world, WORLD_ORDER, "orders",
+                      &(struct order_row){.order_id = *id,
+                                          .facts = row->facts,
+                                          .placement = row->placement,
+                                          .timeline = row->timeline,
+                                          .created_at = row->created_at,
+                                          .updated_at = row->created_at});
+    }
+}
+
 /* ---- one message ---- */
 
 static void load(struct world *world, int service)
@@ -173,10 +202,12 @@ static void dump(struct world *world, int service, struct saga_json *json)
 
 static void decide(struct world *world, int service, struct saga_json *json)
 {
+    world_deciding++;
     batch_select(world->batches[service], 0, 1);
     batch_retry(world->batches[service]);
     load(world, service);
     batch_decide(world->batches[service], world->now_us);
+    world_deciding--;
     dump(world, service, json);
 }
 

@@ -22,6 +22,19 @@ struct world_event {
     char *payload; /* JSON */
 };
 
+/* A row of order-svc's orders, by its first members. */
+struct order_row {
+    struct saga_uuid order_id;
+    int32_t facts;
+    int16_t placement, completion;
+    int64_t refunded;
+    struct saga_text tracking_number, timeline;
+    int64_t created_at, updated_at;
+};
+
+/* Above 0 while code of the services and the batch runs, and not the world's own. */
+extern int world_deciding;
+
 struct world *world_new(void);
 void world_free(struct world *world);
 
@@ -43,6 +56,8 @@ const void *world_row(const struct world *world, int service, const char *table,
 /* The row of this order (or NULL), in a table whose key is the order id. */
 const void *world_find(const struct world *world, int service, const char *table,
                        const struct saga_uuid *order_id);
+/* A placed order is inserted whole and read in parts: makes the part of the whole. */
+void world_adopt(struct world *world, const struct saga_uuid *id);
 /* Why the last message was poison; NULL if it was not. */
 const char *world_reason(const struct world *world);
 
