@@ -357,6 +357,15 @@ static bool too_deep(struct saga_text body)
     return false;
 }
 
+/* Without memory jansson says that the body is no JSON, and its customer would believe that. */
+static void *allocate(size_t size)
+{
+    void *memory = malloc(size);
+    if (memory == NULL)
+        abort();
+    return memory;
+}
+
 enum json_tree_result json_tree_bind(struct arena *arena, struct saga_text body,
                                      const struct saga_shape *shape, void *ret_struct,
                                      json_tree_fault fault, void *opaque, const char **ret_reason)
@@ -365,6 +374,7 @@ enum json_tree_result json_tree_bind(struct arena *arena, struct saga_text body,
         *ret_reason = "nested deeper than 16";
         return JSON_TREE_MALFORMED;
     }
+    json_set_alloc_funcs(allocate, free);
     json_error_t error;
     json_auto_t *root = json_loadb(body.at ? body.at : "", body.len,
                                    JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &error);

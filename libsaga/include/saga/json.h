@@ -5,8 +5,9 @@
 #include "saga/shape.h"
 
 /*
- * A buffer that grows by realloc until `max` bytes (0: 64 MiB); past it, or out of memory, it
- * turns bad: later writes do nothing and json_ok is false. Zero-initialise; free with _clear.
+ * A buffer that grows by realloc until `max` bytes (0: 64 MiB); past it, it turns bad: later writes
+ * do nothing and saga_json_done is absent. Aborts when the machine has no memory left.
+ * Zero-initialise; free with _clear.
  */
 struct saga_json {
     char *at;
