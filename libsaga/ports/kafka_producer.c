@@ -1,9 +1,9 @@
 /*
  * kafka_producer.c: idempotent, acks=all; every send is known again by its lane and number.
  *
- * A broker that refuses one record, or finds a batch too large, refuses all that is in the batch. So
- * a refusal is believed only of a record that went alone: there is a second client for that, made
- * when it is first needed.
+ * A broker that refuses one record, or finds a batch too large, refuses all that is in the batch.
+ * So a refusal is believed only of a record that went alone: there is a second client for that,
+ * made when it is first needed.
  */
 #include "ports/kafka.h"
 
