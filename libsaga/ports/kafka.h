@@ -1,9 +1,9 @@
 /*
  * kafka.h: consumer, producer and topic admin. The only place that knows librdkafka.
  *
- * Consumer and producer each belong to one thread (the engine's) and signal that thread through
- * an eventfd-like descriptor: readable when there may be something to take. Nothing here blocks
- * unless it says so.
+ * Consumer and producer each belong to one thread (the engine's). The consumer has a descriptor
+ * that is readable when there may be something to take; the producer's reports can wait, so it
+ * wakes nobody. Nothing here blocks unless it says so.
  */
 #ifndef PORTS_KAFKA_H
 #define PORTS_KAFKA_H
@@ -88,7 +88,6 @@ kafka_producer_new(const char *bootstrap, const char *client_id, int64_t deliver
                    void *opaque, char *errbuf, size_t errbuf_size);
 /* Forgets what is in flight (no delivery is reported any more), frees. NULL is fine. */
 void kafka_producer_free(struct kafka_producer *producer);
-int kafka_producer_fd(const struct kafka_producer *producer);
 /* SAGA_OK: handed over (copied). SAGA_RETRY: the queue is full. SAGA_POISON: this record can never
  * be sent (too large, ...). SAGA_FATAL: the producer is dead: free it and make a new one. */
 enum saga_verdict kafka_producer_send(struct kafka_producer *producer, struct saga_text topic,

@@ -28,7 +28,6 @@ struct kafka_producer {
     struct client client, alone; /* alone: a record a batch; kafka NULL until it is needed */
     const char *bootstrap, *client_id;
     int64_t delivery_ms;
-    int fd;
     void (*delivered)(void *opaque, int32_t lane, int64_t seq, enum saga_verdict verdict,
                       const char *error);
     void *opaque;
@@ -66,7 +65,6 @@ static bool client_open(struct kafka_producer *producer, const char *batch, char
                         size_t size, struct client *ret)
 {
     char timeout[24];
-    uint64_t one = 1;
     snprintf(timeout, sizeof timeout, "%lld", (long long)producer->delivery_ms);
     rd_kafka_conf_t *conf = rd_kafka_conf_new();
     rd_kafka_conf_set_log_cb(conf, quiet);
@@ -84,7 +82,6 @@ static bool client_open(struct kafka_producer *producer, const char *batch, char
         return false;
     }
     ret->queue = rd_kafka_queue_get_main(ret->kafka);
-    rd_kafka_queue_io_event_enable(ret->queue, producer->fd, &one, sizeof one);
     return true;
 }
 
@@ -92,7 +89,6 @@ static void client_close(struct client *client)
 {
     if (client->kafka == NULL)
         return;
-    rd_kafka_queue_io_event_enable(client->queue, -1, NULL, 0);
     rd_kafka_queue_destroy(client->queue);
     rd_kafka_purge(client->kafka, RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT |
                                       RD_KAFKA_PURGE_F_NON_BLOCKING);
@@ -114,11 +110,7 @@ kafka_producer_new(const char *bootstrap, const char *client_id, int64_t deliver
     producer->delivered = delivered;
     producer->opaque = opaque;
     atomic_store(&producer->connected, true);
-    producer->fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    if (producer->fd < 0)
-        snprintf(errbuf, errbuf_size, "no eventfd");
-    if (producer->fd < 0 ||
-        !client_open(producer, BATCH_MAX, errbuf, errbuf_size, &producer->client)) {
+    if (!client_open(producer, BATCH_MAX, errbuf, errbuf_size, &producer->client)) {
         kafka_producer_free(producer);
         return NULL;
     }
@@ -133,14 +125,7 @@ void kafka_producer_free(struct kafka_producer *producer)
         rd_kafka_topic_destroy(producer->topics[i].topic);
     client_close(&producer->client);
     client_close(&producer->alone);
-    if (producer->fd >= 0)
-        close(producer->fd);
     free(producer);
-}
-
-int kafka_producer_fd(const struct kafka_producer *producer)
-{
-    return producer->fd;
 }
 
 static rd_kafka_topic_t *find_topic(struct kafka_producer *producer, struct saga_text name)
@@ -282,9 +267,6 @@ static void serve(struct kafka_producer *producer, const struct client *client)
 
 void kafka_producer_serve(struct kafka_producer *producer)
 {
-    uint64_t count;
-    ssize_t drained = read(producer->fd, &count, sizeof count);
-    (void)drained; /* empty is fine: somebody else's wake-up */
     serve(producer, &producer->client);
     serve(producer, &producer->alone);
 }

@@ -323,18 +323,19 @@ static void finish_batch(struct engine *engine)
         kafka_consumer_release(engine->consumer);
 }
 
-static void wait_for_work(struct engine *engine)
+void engine_wait(struct engine *engine, int64_t wait_us)
 {
-    int64_t now_us = system_monotonic_us(), until_us = engine->next_tick_us;
-    int64_t relay_us = relay_next_us(engine);
-    if (relay_us < until_us)
-        until_us = relay_us;
     struct epoll_event events[4];
-    int wait_ms = until_us <= now_us ? 0 : (int)((until_us - now_us + 999) / 1000);
-    epoll_wait(engine->epoll_fd, events, 4, wait_ms);
+    epoll_wait(engine->epoll_fd, events, 4, wait_us <= 0 ? 0 : (int)((wait_us + 999) / 1000));
     uint64_t count;
     if (read(engine->wake_fd, &count, sizeof count) < 0 && errno != EAGAIN)
         abort();
+}
+
+static void wait_for_work(struct engine *engine)
+{
+    int64_t until_us = engine->next_tick_us, relay_us = relay_next_us(engine);
+    engine_wait(engine, (relay_us < until_us ? relay_us : until_us) - system_monotonic_us());
 }
 
 /* The loop, read aloud: wait, gather a batch, run it, see to the outbox. */

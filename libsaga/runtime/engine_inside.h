@@ -46,7 +46,7 @@ struct engine {
     size_t lanes_count;
     char epoch[9];
     const struct saga_event **hears; /* NULL-terminated, distinct */
-    int64_t next_tick_us, next_timer_us, next_cursor_us, next_commit_us;
+    int64_t next_tick_us, next_timer_us, next_cursor_us, next_commit_us, next_reports_us;
     int64_t next_truncate_us, next_keys_us;
     struct {
         int32_t lane;
@@ -135,6 +135,8 @@ void *engine_run(void *opaque); /* its thread; opaque: the engine */
 void engine_database_is(struct engine *engine, const char *why);
 /* After the commit: events, answers, offsets. */
 void engine_announce(struct engine *engine, size_t from, size_t to);
+/* Until something arrives, so long at most. */
+void engine_wait(struct engine *engine, int64_t wait_us);
 /* Waits, and doubles the wait for the next time. */
 void engine_back_off(int *wait_ms);
 #define ENGINE_WAIT_FIRST_MS 100

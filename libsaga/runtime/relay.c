@@ -5,7 +5,6 @@
 #include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/epoll.h>
 
 #include "ports/failpoint.h"
 #include "ports/system.h"
@@ -14,7 +13,10 @@
 
 #define CHUNK 2000            /* rows read at once when behind */
 #define CURSOR_IDLE_US 200000 /* the cursor is written with the next batch, or after this */
-#define COMMIT_US 1000000     /* offsets are committed to Kafka this often */
+#define REPORTS_US                                                                                 \
+    20000 /* reports are looked at with the next batch, or after this: nobody waits                \
+           * for them, and a wake-up for each would cost as much as the event */
+#define COMMIT_US 1000000 /* offsets are committed to Kafka this often */
 #define FLUSH_MS 5000
 
 struct outbox_row {
@@ -76,16 +78,13 @@ static bool make_producer(struct engine *engine)
         log_line(LOG_ERROR, NULL, "kafka: no producer: %s", why);
         return false;
     }
-    struct epoll_event event = {.events = EPOLLIN};
-    return epoll_ctl(engine->epoll_fd, EPOLL_CTL_ADD, kafka_producer_fd(engine->producer),
-                     &event) == 0;
+    return true;
 }
 
 static void drop_producer(struct engine *engine)
 {
     uint32_t random;
     system_random(&random, sizeof random);
-    epoll_ctl(engine->epoll_fd, EPOLL_CTL_DEL, kafka_producer_fd(engine->producer), NULL);
     kafka_producer_free(engine->producer);
     engine->producer = NULL;
     engine->producer_dead = false;
@@ -359,6 +358,7 @@ void relay_work(struct engine *engine)
     int64_t now_us = system_monotonic_us();
     if (engine->producer != NULL)
         kafka_producer_serve(engine->producer);
+    engine->next_reports_us = now_us + REPORTS_US;
     if (engine->producer_dead)
         drop_producer(engine);
     if (engine->producer == NULL)
@@ -400,6 +400,8 @@ int64_t relay_next_us(const struct engine *engine)
             next_us = 0;
         if (lane->written < lane->acked && engine->next_cursor_us < next_us)
             next_us = engine->next_cursor_us;
+        if (lane->sent > lane->acked && engine->next_reports_us < next_us)
+            next_us = engine->next_reports_us;
     }
     return next_us;
 }

@@ -5,10 +5,13 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include "core/barrier.h"
 #include "core/scan.h"
 #include "ports/failpoint.h"
 #include "ports/system.h"
 #include "saga_sql.h"
+
+#define PATIENCE_US 10000
 
 /* Only while there is room. */
 static struct batch_message *add_message(struct engine *engine, struct source **ret_source)
@@ -219,19 +222,82 @@ static void take_timers(struct engine *engine)
     pg_result_free(result);
 }
 
+/* The rate of orders: that of the messages which are most frequent among those of one kind. */
+static void note_arrivals(struct engine *engine, size_t from)
+{
+    struct {
+        const void *kind;
+        unsigned count;
+    } kinds[16] = {{NULL, 0}};
+    unsigned most = 0;
+    for (size_t i = from; i < batch_count(engine->batch); i++) {
+        const struct saga_message *in = &batch_at(engine->batch, i)->in;
+        const void *kind = in->event != NULL ? (const void *)in->event : in->command;
+        size_t k = 0;
+        while (k < 15 && kinds[k].count > 0 && kinds[k].kind != kind)
+            k++;
+        kinds[k].kind = kind;
+        if (++kinds[k].count > most)
+            most = kinds[k].count;
+    }
+    linger_note(&engine->linger, system_monotonic_us(), most);
+}
+
+static bool take_all(struct engine *engine)
+{
+    size_t before = batch_count(engine->batch);
+    if (take_commands(engine) + take_records(engine) == 0)
+        return false;
+    note_arrivals(engine, before);
+    return true;
+}
+
+static bool says_nothing(const struct saga_edge *edge)
+{
+    return edge->says == NULL && edge->refuses == NULL;
+}
+
+/* Nobody waits for what becomes of it: nothing is said about it, the service only learns. */
+static bool is_patient(const struct engine *engine, const struct batch_message *message)
+{
+    if (message->in.event == NULL || message->skip)
+        return false;
+    for (const struct saga_step *const *step = engine->service->steps; step && *step; step++) {
+        bool undo;
+        const struct saga_edge *edge = barrier_edge(*step, message->in.event->name, &undo);
+        if (edge != NULL && !says_nothing(edge))
+            return false;
+    }
+    return true;
+}
+
+/* Patient messages wait for one that is not, or for a while: so one transaction takes them all. */
+static void wait_patiently(struct engine *engine)
+{
+    int64_t until_us = system_monotonic_us() + PATIENCE_US, now_us;
+    size_t seen = 0;
+    while (!atomic_load(&engine->draining) && room(engine)) {
+        for (; seen < batch_count(engine->batch); seen++)
+            if (!is_patient(engine, batch_at(engine->batch, seen)))
+                return;
+        if ((now_us = system_monotonic_us()) >= until_us)
+            return;
+        engine_wait(engine, until_us - now_us);
+        take_all(engine);
+    }
+}
+
 void sources_collect(struct engine *engine)
 {
-    unsigned count = take_commands(engine) + take_records(engine);
     int64_t now_us = system_monotonic_us();
-    if (count > 0) {
+    if (take_all(engine)) {
+        wait_patiently(engine);
         /* A short wait for company, by the measured rate; then whatever came goes along. */
-        linger_note(&engine->linger, now_us, count);
-        int64_t linger = linger_us(&engine->linger, now_us);
+        int64_t linger = linger_us(&engine->linger, system_monotonic_us());
         if (linger > 0 && room(engine)) {
             struct timespec wait = {.tv_nsec = linger * 1000};
             ppoll(NULL, 0, &wait, NULL);
-            count = take_commands(engine) + take_records(engine);
-            linger_note(&engine->linger, system_monotonic_us(), count);
+            take_all(engine);
         }
     }
     take_timers(engine);
