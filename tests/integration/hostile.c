@@ -1,81 +1,49 @@
 /*
  * hostile.c: what strangers send: every rule of an order at and around its bound, every wrong type
- * in every place, JSON that is none, requests that are no HTTP, clients that are slow or many. Each
- * has its exact answer; nothing refused leaves a row; the service lives on, in its memory.
+ * in every place, JSON that is none, requests that are no HTTP. Each has its exact answer; nothing
+ * refused leaves a row or uses a key up; the service lives on, in its memory.
  */
-#include <arpa/inet.h>
 #include <criterion/criterion.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
-#include "support/clock.h"
-#include "support/db.h"
 #include "support/http.h"
-#include "support/orders.h"
 #include "support/stack.h"
+#include "support/unharmed.h"
 
 #define TIMEOUT_MS 10000
-#define IDLE 2000
-#define RSS_MAX_KB (192 * 1024)
 
-static int64_t before;
 static int cases, accepted;
-
-static int64_t orders(void)
-{
-    return db_int(DB_ORDER, "SELECT count(*) FROM orders", NULL);
-}
 
 static void begin(void)
 {
-    cr_assert(stack_attach());
-    before = orders();
+    unharmed_begin();
     cases = accepted = 0;
 }
 
-static int64_t rss_kb(void)
-{
-    struct stack_part part;
-    char path[40], line[200];
-    long long kb = 0;
-    cr_assert(stack_part("order-svc", &part));
-    snprintf(path, sizeof path, "/proc/%d/status", (int)part.pid);
-    FILE *file = fopen(path, "re");
-    while (file != NULL && fgets(line, sizeof line, file) != NULL)
-        if (strncmp(line, "VmRSS:", 6) == 0)
-            kb = strtoll(line + 6, NULL, 10);
-    if (file != NULL)
-        fclose(file);
-    return kb;
-}
-
-/* As many orders more as were answered 201, the service is ready, and it has not grown. */
+/* The last line of each test: Criterion does not count what fails in a .fini. */
 static void end(void)
 {
-    cr_assert_eq(orders(), before + accepted, "%d cases, %d accepted", cases, accepted);
-    struct http_answer *ready =
-        http_call(stack_address("ORDER_API"), "GET", "/readyz", NULL, NULL, TIMEOUT_MS);
-    cr_assert_eq(ready->status, 200);
-    http_answer_free(ready);
-    cr_assert_lt(rss_kb(), RSS_MAX_KB);
+    unharmed_end(accepted, accepted);
     fprintf(stderr, "hostile: %d cases, %d of them orders\n", cases, accepted);
 }
 
-TestSuite(hostile, .init = begin, .fini = end, .timeout = 120);
+TestSuite(hostile, .init = begin, .timeout = 120);
 
 /* ---- bodies ---- */
 
+/* Each with a key of its own: what is refused does not use it up. */
 static void expect_bytes(const char *body, size_t len, int status, const char *code,
                          const char *pointer)
 {
-    struct http_answer *http =
-        http_call_bytes(stack_address("ORDER_API"), "POST", "/v1/orders",
-                        "Content-Type: application/json\r\n", body, len, TIMEOUT_MS);
-    char wanted[120];
+    char headers[100], wanted[120];
+    snprintf(headers, sizeof headers,
+             "Content-Type: application/json\r\nIdempotency-Key: %lld.%d\r\n", (long long)getpid(),
+             cases);
+    struct http_answer *http = http_call_bytes(stack_address("ORDER_API"), "POST", "/v1/orders",
+                                               headers, body, len, TIMEOUT_MS);
     cases++;
     accepted += http->status == 201;
     cr_assert_eq(http->status, status, "%.300s: %d, not %d: %s", body, http->status, status,
@@ -161,6 +129,7 @@ Test(hostile, names)
     put(&strings[1], "\"a._-9Z\"", 201);
     put(&strings[0], "\"!~\"", 201);
     put(&strings[0], "\"\\u0021\"", 201);
+    end();
 }
 
 /* Integers in their bounds, and nothing that only looks like one. */
@@ -223,6 +192,7 @@ Test(hostile, numbers)
     put(&amount, "0", 201);
     put(&amount, "-0", 201);
     put(&amount, "1000000000000", 201);
+    end();
 }
 
 static void replaced(const char *part, const char *other, int status, const char *pointer)
@@ -256,6 +226,7 @@ Test(hostile, codes)
     replaced("\"EUR\"", "\"\\u0045UR\"", 201, NULL);
     replaced("\"EUR\"", "\"JPY\"", 201, NULL);
     replaced("\"DE\"", "\"CH\"", 201, NULL);
+    end();
 }
 
 Test(hostile, shapes)
@@ -290,6 +261,7 @@ Test(hostile, shapes)
     replaced("\"currency\":\"EUR\",", "\"currency\":\"EUR\",\"id\":\"1\",", 422, "#/id");
     replaced("\"currency\":\"EUR\",", "\"currency\":\"EUR\",\"\":1,", 422, "#/");
     replaced("\"currency\"", "\"Currency\"", 422, "#/Currency");
+    end();
 }
 
 Test(hostile, metadata)
@@ -317,6 +289,7 @@ Test(hostile, metadata)
         snprintf(text, sizeof text, "\"DE\"},\"metadata\":{\"a\":%s}", wrong[i]);
         replaced("\"DE\"}", text, 422, "#/metadata/a");
     }
+    end();
 }
 
 Test(hostile, no_json)
@@ -343,6 +316,7 @@ Test(hostile, no_json)
     static const char *const others[] = {"[]", "null", "true", "1", "\"order\"", "1.5"};
     for (size_t i = 0; i < COUNT(others); i++)
         expect_bytes(others[i], strlen(others[i]), 422, "invalid_order", "#");
+    end();
 }
 
 /* ---- requests that are no HTTP ---- */
@@ -397,71 +371,5 @@ Test(hostile, no_http)
                      requests[i].bytes, answer->status, requests[i].status, answer->body);
         http_answer_free(answer);
     }
-}
-
-/* ---- many, and slow ones ---- */
-
-static int dial(void)
-{
-    struct stack_part part;
-    static int port;
-    if (port == 0) {
-        cr_assert(stack_part("order-svc", &part));
-        port = part.port;
-    }
-    struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    cr_assert(fd >= 0 && connect(fd, (struct sockaddr *)&address, sizeof address) == 0);
-    return fd;
-}
-
-/* Connections that say nothing, or half of something, do not keep others from being served. */
-Test(hostile, idle_connections)
-{
-    static int fds[IDLE];
-    struct rlimit limit = {IDLE + 200, IDLE + 200};
-    getrlimit(RLIMIT_NOFILE, &limit);
-    limit.rlim_cur = limit.rlim_max < IDLE + 200 ? limit.rlim_max : IDLE + 200;
-    cr_assert_eq(setrlimit(RLIMIT_NOFILE, &limit), 0);
-    for (size_t i = 0; i < IDLE; i++) {
-        static const char half[] = POST "Content-Length: 100\r\n\r\n{\"customer_id\"";
-        fds[i] = dial();
-        if (i % 2 == 0)
-            cr_assert_gt(send(fds[i], half, i % 4 ? sizeof half - 1 : 20, MSG_NOSIGNAL), 0);
-        cases++;
-    }
-    for (int i = 0; i < 20; i++) {
-        struct order_answer answer = order_send(order_body(NULL, NULL, NULL), NULL);
-        cr_assert_eq(answer.status, 201, "%d", answer.status);
-        accepted++;
-        order_answer_free(&answer);
-    }
-    for (size_t i = 0; i < IDLE; i++)
-        close(fds[i]);
-}
-
-static void count_created(void *opaque, uint64_t tag, const struct http_answer *answer)
-{
-    (void)tag;
-    *(int *)opaque += answer->status == 201;
-}
-
-/* Exactly as many ready at once as an epoll call returns, and one more or less. */
-Test(hostile, ready_at_once)
-{
-    static const size_t numbers[] = {127, 128, 129, 255, 256, 257};
-    for (size_t i = 0; i < COUNT(numbers); i++) {
-        int created = 0;
-        struct http_pool *pool = http_pool_new(stack_address("ORDER_API"), numbers[i], TIMEOUT_MS,
-                                               count_created, &created);
-        for (size_t n = 0; n < numbers[i]; n++)
-            http_pool_send(pool, n, "POST", "/v1/orders", "Content-Type: application/json\r\n",
-                           order_body(NULL, NULL, NULL));
-        cr_assert(CLOCK_UNTIL(20, (http_pool_work(pool, 10000), http_pool_pending(pool) == 0)));
-        cr_assert_eq(created, (int)numbers[i]);
-        accepted += created;
-        cases += created;
-        http_pool_free(pool);
-    }
+    end();
 }

@@ -1,0 +1,13 @@
+/*
+ * unharmed.h: that order-svc, after whatever was done to it, has taken exactly the orders that it
+ * said it took, and lives, in its memory. Criterion asserts; nobody else may order meanwhile.
+ */
+#ifndef SUPPORT_UNHARMED_H
+#define SUPPORT_UNHARMED_H
+
+/* Attaches to the stack, and counts. */
+void unharmed_begin(void);
+/* accepted: how many orders were answered 201 since; keyed: how many of them had a key. */
+void unharmed_end(int accepted, int keyed);
+
+#endif
