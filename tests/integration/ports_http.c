@@ -236,13 +236,17 @@ static void put_many(struct request *request, char byte, size_t count)
 #define HOST_SIZE (4 + 1 + 4 + 10 + 5 + 4)
 #define HOST_FIELDS 2
 
+/* How an answer begins that libmicrohttpd sent, and one that went past it because of a cut. */
+#define READ "413 Content Too Large\r\nDate"
+#define CUT "413 Content Too Large\r\nConnection"
+
 /* Zero: as little as will do. A chunked body is sent in chunks of 60000 bytes. */
 struct size {
     size_t target, headers, fields, body;
     bool chunked;
     int status;
-    const char *body_is; /* the answer's */
-    bool library;        /* its answer, not ours */
+    const char *part; /* of the answer */
+    bool library;     /* its answer, not ours */
 };
 
 static void put_head(struct request *request, const struct size *size)
@@ -296,7 +300,7 @@ static void expect(const struct size *size)
     const char *answer = hear(fd);
     cr_expect_eq(status_of(answer), size->status, "%zu %zu %zu %zu: %.80s", size->target,
                  size->headers, size->fields, size->body, answer);
-    cr_expect(size->body_is == NULL || strstr(answer, size->body_is) != NULL, "%s", answer);
+    cr_expect(size->part == NULL || strstr(answer, size->part) != NULL, "%s", answer);
     cr_expect_eq(is_ours(answer), size->status >= 400 && !size->library, "%.300s", answer);
     cr_expect_eq(asked - asked_before, size->status == 200);
     free(request.text);
@@ -305,14 +309,14 @@ static void expect(const struct size *size)
 Test(ports_http, sizes)
 {
     static const struct size sizes[] = {
-        {.body = 1, .status = 200, .body_is = "1 bytes"},
-        {.body = HTTP_BODY_MAX, .status = 200, .body_is = "65536 bytes"},
+        {.body = 1, .status = 200, .part = "1 bytes"},
+        {.body = HTTP_BODY_MAX, .status = 200, .part = "65536 bytes"},
         {.body = HTTP_BODY_MAX + 1, .status = 413},
-        {.chunked = true, .body = HTTP_BODY_MAX, .status = 200, .body_is = "65536 bytes"},
+        {.chunked = true, .body = HTTP_BODY_MAX, .status = 200, .part = "65536 bytes"},
         {.chunked = true, .body = HTTP_BODY_MAX + 1, .status = 413},
-        {.chunked = true, .body = HTTP_BODY_MAX + HTTP_SWALLOW_MAX, .status = 413},
-        {.chunked = true, .body = HTTP_BODY_MAX + HTTP_SWALLOW_MAX + 1, .status = 413},
-        {.chunked = true, .body = 20000000, .status = 413},
+        {.chunked = true, .body = HTTP_BODY_MAX + HTTP_SWALLOW_MAX, .status = 413, .part = READ},
+        {.chunked = true, .body = HTTP_BODY_MAX + HTTP_SWALLOW_MAX + 1, .status = 413, .part = CUT},
+        {.chunked = true, .body = 20000000, .status = 413, .part = CUT},
         {.target = HTTP_TARGET_MAX, .status = 200},
         {.target = HTTP_TARGET_MAX + 1, .status = 414},
         {.target = 20000, .status = 414},
