@@ -5,7 +5,7 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    struct arena arena = {0};
+    static struct arena arena;
     struct envelope_header headers[ENVELOPE_HEADERS_MAX];
     struct saga_text kept = {(const char *)data, size};
     struct saga_text bytes = park_bytes(&arena, kept);
@@ -14,6 +14,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     bool too_many;
     if (park_headers(&arena, kept, headers, &too_many) > ENVELOPE_HEADERS_MAX)
         abort();
-    arena_free(&arena);
+    arena_reset(&arena);
     return 0;
 }

@@ -29,7 +29,8 @@ static struct saga_text line(const char **at, size_t *left)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     const char *at = (const char *)data;
-    struct saga_request request = {0};
+    static struct arena arena; /* its memory is kept from one input to the next */
+    struct saga_request request = {.arena = arena};
     request.key = line(&at, &size);
     request.prefer = line(&at, &size);
     request.recalled = line(&at, &size);
@@ -40,6 +41,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         if (request.answers != 1)
             abort();
     }
-    arena_free(&request.arena);
+    arena = request.arena;
+    arena_reset(&arena);
     return 0;
 }

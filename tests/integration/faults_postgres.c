@@ -161,11 +161,6 @@ Test(faults_postgres, deadlocks)
     refuse_writes(DB_INVENTORY, "reservation", "40P01");
 }
 
-Test(faults_postgres, disk_full)
-{
-    refuse_writes(DB_ORDER, "orders", "53100");
-}
-
 Test(faults_postgres, statements_are_cancelled)
 {
     refuse_writes(DB_SHIPPING, "parcel", "57014");

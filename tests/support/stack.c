@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -100,6 +101,7 @@ static void wipe(const char *directory, bool keep_logs)
     }
     if (command_run(stack_root(), (const char *const[]){"deploy/down", "--wipe", NULL}, NULL) != 0)
         fprintf(stderr, "deploy/down --wipe failed: look at %s\n", directory);
+    umount(directory); /* if it is a file system of its own */
     rmdir(directory);
 }
 
@@ -136,11 +138,24 @@ static bool start_keeper(const char *directory)
     return keeper_pid > 0;
 }
 
-bool stack_begin(void)
+static bool mount_small(const char *directory, int mib)
+{
+    char size[40];
+
+    snprintf(size, sizeof size, "size=%dm,mode=0755", mib);
+    if (mount("saga-test", directory, "tmpfs", 0, size) == 0)
+        return true;
+    fprintf(stderr, "a disk of %d MiB: %s\n", mib, strerror(errno));
+    rmdir(directory);
+    return false;
+}
+
+bool stack_begin_within(int mib)
 {
     char directory[] = "/tmp/saga-stack-XXXXXX";
 
-    if (mkdtemp(directory) == NULL || chmod(directory, 0755) != 0 || !choose_ports())
+    if (mkdtemp(directory) == NULL || chmod(directory, 0755) != 0 || !choose_ports() ||
+        (mib > 0 && !mount_small(directory, mib)))
         return false;
     setenv("SAGA_STATE_DIR", directory, 1);
     if (!start_keeper(directory))
@@ -151,6 +166,11 @@ bool stack_begin(void)
         return false;
     }
     return stack_attach();
+}
+
+bool stack_begin(void)
+{
+    return stack_begin_within(0);
 }
 
 void stack_end(bool keep_logs)

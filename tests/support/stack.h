@@ -28,6 +28,8 @@ const char *stack_root(void);
  * why. A keeper process wipes it when stack_end is called or this process ends, however it ends.
  */
 bool stack_begin(void);
+/* The same on a disk of its own with so many MiB, in memory: only root can make one. */
+bool stack_begin_within(int mib);
 /* keep_logs: the logs are copied to build/integration-logs before the stack is wiped. */
 void stack_end(bool keep_logs);
 
