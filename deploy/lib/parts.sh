@@ -35,12 +35,17 @@ wait_ready() {
     done
 }
 
-# The ports that a part needs, free or not.
+# The ports that a part needs, free or not. A process that was killed a moment ago is gone from /proc before its
+# ports are: so nobody's port is asked for again.
 check_ports() {
-    local port holder
+    local port holder tries=40
     for port in "${PORT[$1]}" $([[ $1 != kafka ]] || echo "$CONTROLLER_PORT"); do
-        ! holder=$(port_holder "$port") ||
-            fail "$1" "port $port is taken by $holder; end it, or set SAGA_PORT_SHIFT"
+        while holder=$(port_holder "$port"); do
+            if [[ $holder == process* ]] || ((tries-- == 0)); then
+                fail "$1" "port $port is taken by $holder; end it, or set SAGA_PORT_SHIFT"
+            fi
+            sleep 0.05
+        done
     done
 }
 
