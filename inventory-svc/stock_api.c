@@ -58,16 +58,11 @@ static void reply_stock(struct saga_request *request, const struct stock *stock)
     saga_json_clear(&json);
 }
 
-static void reply_busy(struct saga_request *request)
-{
-    saga_request_problem(request, 503, "unavailable", "The database does not answer now.", 1);
-}
-
 static void stock_found(struct saga_request *request)
 {
     const struct stock *stock = saga_request_row(request);
     if (saga_request_outcome(request) != SAGA_COMMITTED)
-        reply_busy(request);
+        saga_request_not_committed(request);
     else if (stock == NULL)
         saga_request_problem(request, 404, "sku_not_found", "No stock was ever put under it.", 0);
     else
@@ -94,7 +89,7 @@ static void stock_was_put(struct saga_request *request)
 {
     const struct put *put = saga_request_kept(request);
     if (saga_request_outcome(request) != SAGA_COMMITTED)
-        reply_busy(request);
+        saga_request_not_committed(request);
     else if (put->reply.below_held)
         saga_request_problem(request, 409, "stock_below_held", "Orders hold more than that.", 0);
     else

@@ -11,7 +11,7 @@ static void order_was_read(struct saga_request *request)
 {
     const struct order_view *view = saga_request_row(request);
     if (saga_request_outcome(request) != SAGA_COMMITTED)
-        order_reply_busy(request);
+        saga_request_not_committed(request);
     else if (view == NULL)
         order_reply_not_found(request);
     else
@@ -22,7 +22,7 @@ static void cancel_was_decided(struct saga_request *request)
 {
     const struct cancel *cancel = saga_request_kept(request);
     if (saga_request_outcome(request) != SAGA_COMMITTED)
-        order_reply_busy(request);
+        saga_request_not_committed(request);
     else if (cancel->reply == CANCEL_UNKNOWN_ORDER)
         order_reply_not_found(request);
     else if (cancel->reply == CANCEL_TOO_LATE)

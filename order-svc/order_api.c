@@ -84,12 +84,6 @@ void order_reply_not_found(struct saga_request *request)
     saga_request_problem(request, 404, "order_not_found", "No order has this id.", 0);
 }
 
-void order_reply_busy(struct saga_request *request)
-{
-    saga_request_problem(request, 503, "unavailable",
-                         "This cannot be done now; it is safe to try again.", 1);
-}
-
 bool order_path_id(struct saga_request *request, struct saga_uuid *ret_id)
 {
     if (saga_uuid_parse(saga_request_path(request, "id"), ret_id))
@@ -111,7 +105,7 @@ static void order_found(struct saga_request *request)
 {
     const struct order_view *view = saga_request_row(request);
     if (saga_request_outcome(request) != SAGA_COMMITTED)
-        order_reply_busy(request);
+        saga_request_not_committed(request);
     else if (view == NULL)
         order_reply_not_found(request);
     else
@@ -140,7 +134,7 @@ static void timeline_found(struct saga_request *request)
     const struct timeline_view *view = saga_request_row(request);
     struct saga_json json = {0};
     if (saga_request_outcome(request) != SAGA_COMMITTED) {
-        order_reply_busy(request);
+        saga_request_not_committed(request);
     } else if (view == NULL) {
         order_reply_not_found(request);
     } else {

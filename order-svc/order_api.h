@@ -30,8 +30,6 @@ void order_reply(struct saga_request *request, int status, const struct order_vi
 /* The id in the path; if it is none, the request has been answered 404. */
 bool order_path_id(struct saga_request *request, struct saga_uuid *ret_id);
 void order_reply_not_found(struct saga_request *request);
-/* 503: the database does not answer, or the command was not taken. */
-void order_reply_busy(struct saga_request *request);
 
 void order_post(struct saga_request *request);
 void order_post_cancel(struct saga_request *request);

@@ -173,7 +173,7 @@ static void order_was_placed(struct saga_request *request)
     struct post *post = saga_request_kept(request);
     saga_request_give_back(request);
     if (saga_request_outcome(request) != SAGA_COMMITTED) {
-        order_reply_busy(request);
+        saga_request_not_committed(request);
     } else if (post->reply.reused) {
         answer_reused(request);
     } else {

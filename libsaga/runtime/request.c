@@ -307,3 +307,13 @@ void saga_request_problem(struct saga_request *request, int status, const char *
     request_answer(request, status, "application/problem+json", saga_json_done(&json));
     saga_json_clear(&json);
 }
+
+void saga_request_not_committed(struct saga_request *request)
+{
+    if (saga_request_outcome(request) == SAGA_FAILED)
+        saga_request_problem(request, 503, "failed",
+                             "The database refuses this request; nothing was done.", 0);
+    else
+        saga_request_problem(request, 503, "unavailable",
+                             "This cannot be done now; it is safe to try again.", 1);
+}

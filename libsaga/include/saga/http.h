@@ -127,5 +127,8 @@ void saga_request_reply_json(struct saga_request *request, int status, struct sa
 /* RFC 9457. retry_after_s 0: no Retry-After. Consumes the request. */
 void saga_request_problem(struct saga_request *request, int status, const char *code,
                           const char *detail, int retry_after_s);
+/* The answer to an outcome other than SAGA_COMMITTED: 503, which promises with Retry-After that a
+ * repeat is worth it (SAGA_BUSY), or does not (SAGA_FAILED). Consumes the request. */
+void saga_request_not_committed(struct saga_request *request);
 
 #endif
