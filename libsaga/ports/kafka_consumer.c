@@ -163,7 +163,10 @@ static bool close_client(struct kafka_consumer *consumer)
     rd_kafka_queue_t *queue = rd_kafka_queue_new(consumer->client);
     rd_kafka_error_t *error = rd_kafka_consumer_close_queue(consumer->client, queue);
     for (int waited_ms = 0; error == NULL && waited_ms < CLOSE_MS; waited_ms += CLOSE_POLL_MS) {
-        rd_kafka_queue_poll_callback(queue, CLOSE_POLL_MS);
+        /* Not rd_kafka_queue_poll_callback, which aborts when a record is among the events. */
+        rd_kafka_message_t *late = rd_kafka_consume_queue(queue, CLOSE_POLL_MS);
+        if (late != NULL)
+            rd_kafka_message_destroy(late);
         if (rd_kafka_consumer_closed(consumer->client))
             break;
     }

@@ -325,37 +325,6 @@ Test(api, a_wait_ends_in_time)
     order_answer_free(&answer);
 }
 
-/* Beyond the bound of the outbox orders are refused, and what was accepted is not lost. */
-Test(api, a_backlog_that_is_full_is_told)
-{
-    cr_assert(stack_restart("order-svc", "SAGA_BACKLOG_MAX=20"));
-    cr_assert(stack_kill("kafka"));
-    int accepted = 0;
-    char last[40] = "";
-    struct order_answer answer = {0};
-    for (int i = 0; i < 200; i++) {
-        answer = order_send(order_body(NULL, NULL, NULL), NULL);
-        if (answer.status != 201)
-            break;
-        accepted++;
-        snprintf(last, sizeof last, "%s", answer.id);
-        order_answer_free(&answer);
-    }
-    cr_assert(accepted >= 20 && accepted < 60, "%d were accepted", accepted);
-    is_problem(&answer, 503, "unavailable");
-    cr_assert_str_neq(answer.retry_after, "");
-    order_answer_free(&answer);
-    cr_assert_eq(metric_ready(stack_address("ORDER_API")), 503);
-    cr_assert(stack_up("kafka", NULL));
-    cr_assert(order_reaches(last, "completed", 60));
-    cr_assert(CLOCK_UNTIL(SOON_S, metric_ready(stack_address("ORDER_API")) == 200));
-    answer = order_send(order_body(NULL, NULL, NULL), "Prefer: wait=20\r\n");
-    cr_assert_str_eq(order_text(&answer, "status"), "completed");
-    order_answer_free(&answer);
-    auditor_holds(SOON_S);
-    cr_assert(stack_restart("order-svc", NULL));
-}
-
 /* SIGTERM: who waits is answered, the process ends by itself, and what was placed goes on. */
 Test(api, a_drain_answers_those_who_wait)
 {
@@ -411,30 +380,6 @@ Test(api, ops_tell_what_is_down)
                                 }));
     cr_assert(degraded, "a Redis that is away is told as degraded, with 200");
     cr_assert(stack_up("redis", NULL));
-}
-
-Test(api, metrics_are_there)
-{
-    static const char *const names[] = {"saga_orders_total{outcome=\"completed\"}",
-                                        "saga_orders_in_flight{status=\"pending\"}",
-                                        "saga_steps_total{step=\"placement\"",
-                                        "saga_outbox_pending",
-                                        "saga_outbox_oldest_age_seconds",
-                                        "saga_consumer_lag{topic=\"payment.done\"",
-                                        "saga_duration_seconds_bucket",
-                                        "saga_batch_size_bucket",
-                                        "http_server_request_duration_seconds_count",
-                                        "build_info{version="};
-    struct order_answer order = order_send(order_body(NULL, NULL, NULL), "Prefer: wait=20\r\n");
-    order_answer_free(&order);
-    struct http_answer *answer =
-        http_call(stack_address("ORDER_API"), "GET", "/metrics", NULL, NULL, TIMEOUT_MS);
-    char type[80];
-    cr_assert(http_header(answer, "Content-Type", type, sizeof type));
-    cr_assert_str_eq(type, "text/plain; version=0.0.4; charset=utf-8");
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
-        cr_assert_not_null(strstr(answer->body, names[i]), "%s is missing", names[i]);
-    http_answer_free(answer);
 }
 
 Test(api, stock_is_put_and_read)

@@ -86,16 +86,6 @@ Test(letters, a_rejected_message_is_parked_alone_and_redriven)
     order_answer_free(&parked);
 }
 
-static void produce(const char *topic, const char *key, const char *value, const char *headers)
-{
-    char command[2048];
-    snprintf(command, sizeof command,
-             "printf '%%s' '%s' | kcat -P -b %s -X partitioner=murmur2 -t %s -k '%s' %s", value,
-             stack_address("KAFKA_BOOTSTRAP"), topic, key, headers);
-    cr_assert_eq(command_run(stack_root(), (const char *const[]){"sh", "-c", command, NULL}, NULL),
-                 0);
-}
-
 /* An event as a service would say it, but said by a stranger. */
 static void say(const char *service, const char *topic, const char *order_id, const char *value)
 {
@@ -105,13 +95,13 @@ static void say(const char *service, const char *topic, const char *order_id, co
              "-H ce_subject=%s -H ce_time=2026-01-01T00:00:00Z -H ce_schemaversion=1 "
              "-H content-type=application/json",
              (long long)clock_us(), service, topic, order_id);
-    produce(topic, order_id, value, headers);
+    letters_produce(topic, order_id, value, headers);
 }
 
 /* What cannot be read is parked with its reason, and holds nobody up. */
 Test(letters, unreadable_records_are_parked)
 {
-    produce("payment.done", "garbage", "this is no JSON", "-H ce_id=1");
+    letters_produce("payment.done", "garbage", "this is no JSON", "-H ce_id=1");
     struct order_answer answer = order_send(order_body(NULL, NULL, NULL), "Prefer: wait=20\r\n");
     cr_assert_str_eq(order_text(&answer, "status"), "completed");
     cr_assert(CLOCK_UNTIL(SOON_S, parked_in(DB_INVENTORY) == 1));
