@@ -129,7 +129,7 @@ static void ask(const struct scenario *scenario, char *said)
     at_a_door = false;
     arena_free(&request.arena);
     if (request.answers != 1)
-        snprintf(said, SAID_MAX, "not answered once");
+        snprintf(said, SAID_MAX, "answered %d times", request.answers);
 }
 
 enum { NOBODY, CUSTOMER_EARLY, CUSTOMER_LATE, DEADLINE };

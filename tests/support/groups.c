@@ -1,10 +1,17 @@
 /* groups.c: the stored offsets of consumer groups. */
 #include "groups.h"
 
+#include <arpa/inet.h>
 #include <librdkafka/rdkafka.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <unistd.h>
 
 #define TIMEOUT_MS 10000
+#define LEAVE_GROUP 13 /* of Kafka's protocol; librdkafka has no call for it */
 #define PARTITIONS_MAX 64
 
 static rd_kafka_t *client(const char *bootstrap, const char *group)
@@ -98,4 +105,74 @@ bool groups_store(const char *bootstrap, const char *group, const char *topic, i
     rd_kafka_topic_partition_list_destroy(list);
     rd_kafka_destroy(kafka);
     return stored;
+}
+
+/* ---- members ---- */
+
+static int connect_to(const char *bootstrap)
+{
+    const char *colon = strrchr(bootstrap, ':');
+    struct timeval timeout = {.tv_sec = TIMEOUT_MS / 1000};
+    struct sockaddr_in address = {.sin_family = AF_INET};
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    address.sin_port = htons((uint16_t)atoi(colon == NULL ? "" : colon + 1));
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof timeout);
+    if (connect(fd, (struct sockaddr *)&address, sizeof address) == 0)
+        return fd;
+    close(fd);
+    return -1;
+}
+
+static size_t put(unsigned char *at, int64_t value, size_t bytes)
+{
+    for (size_t i = 0; i < bytes; i++)
+        at[i] = (unsigned char)(value >> 8 * (bytes - 1 - i));
+    return bytes;
+}
+
+static size_t put_text(unsigned char *at, const char *text)
+{
+    size_t len = strlen(text);
+    put(at, (int64_t)len, 2);
+    memcpy(at + 2, text, len);
+    return 2 + len;
+}
+
+static bool leave(int fd, const char *group, const char *member)
+{
+    unsigned char request[512], answer[10] = {0};
+    if (strlen(group) + strlen(member) > sizeof request - 32)
+        return false;
+    size_t len = 4;
+    len += put(request + len, LEAVE_GROUP, 2);
+    len += put(request + len, 0, 2); /* version */
+    len += put(request + len, 1, 4); /* correlation */
+    len += put_text(request + len, "tests");
+    len += put_text(request + len, group);
+    len += put_text(request + len, member);
+    put(request, (int64_t)len - 4, 4);
+    /* size, correlation, and a code that is 0 */
+    return send(fd, request, len, MSG_NOSIGNAL) == (ssize_t)len &&
+           recv(fd, answer, sizeof answer, MSG_WAITALL) == sizeof answer && answer[8] == 0 &&
+           answer[9] == 0;
+}
+
+bool groups_forget(const char *bootstrap, const char *group)
+{
+    const struct rd_kafka_group_list *list = NULL;
+    rd_kafka_t *kafka = client(bootstrap, group);
+    int fd = connect_to(bootstrap);
+    bool all_left = kafka != NULL && fd >= 0 &&
+                    good(group, rd_kafka_list_groups(kafka, group, &list, TIMEOUT_MS)) &&
+                    list->group_cnt == 1;
+    for (int i = 0; all_left && i < list->groups[0].member_cnt; i++)
+        all_left = leave(fd, group, list->groups[0].members[i].member_id);
+    if (list != NULL)
+        rd_kafka_group_list_destroy(list);
+    if (fd >= 0)
+        close(fd);
+    if (kafka != NULL)
+        rd_kafka_destroy(kafka);
+    return all_left;
 }
