@@ -39,11 +39,14 @@ static void check(bool holds)
 
 /* ---- the HTTP server ---- */
 
+const struct http_limits http_limits;
+
 struct http_server *http_server_new(const char *address, uint16_t port,
-                                    const struct http_handler *given, char *errbuf,
+                                    const struct http_handler *given,
+                                    const struct http_limits *limits, char *errbuf,
                                     size_t errbuf_size)
 {
-    (void)address, (void)port, (void)errbuf, (void)errbuf_size;
+    (void)address, (void)port, (void)limits, (void)errbuf, (void)errbuf_size;
     handler = *given;
     return (struct http_server *)&handler; /* never looked into */
 }

@@ -224,6 +224,12 @@ void saga_request_problem(struct saga_request *request, int status, const char *
     answered(request, status, saga_text(code));
 }
 
+void saga_request_not_committed(struct saga_request *request)
+{
+    bool failed = request->outcome == SAGA_FAILED;
+    saga_request_problem(request, 503, failed ? "failed" : "unavailable", "", failed ? 0 : 1);
+}
+
 /* ---- the tests ---- */
 
 /* Who asks, and how the order came to be there. */

@@ -254,3 +254,9 @@ void saga_request_problem(struct saga_request *request, int status, const char *
     check(status >= 400 && code[0] != '\0' && (detail[0] == '\0' || is_text(saga_text(detail))));
     request->answers++;
 }
+
+void saga_request_not_committed(struct saga_request *request)
+{
+    bool failed = saga_request_outcome(request) == SAGA_FAILED;
+    saga_request_problem(request, 503, failed ? "failed" : "unavailable", "", failed ? 0 : 1);
+}
