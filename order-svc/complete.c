@@ -13,8 +13,7 @@ enum saga_verdict order_complete(struct saga_tx *tx, const struct saga_message *
     order->updated_at = in->now_us;
     order->timeline =
         timeline_said(tx, order->timeline, &order_completed, in->now_us, (struct saga_text){0});
-    saga_remove(tx, &timer_table, saga_uuid_key(&in->order_id));
     saga_emit(tx, &order_completed, &(struct order_completed){in->order_id});
-    saga_outcome(tx, "completed", order->created_at);
+    order_end(tx, "completed", order);
     return SAGA_OK;
 }

@@ -83,11 +83,12 @@ static void add_head(struct saga_request *request, const struct post *post)
     }
 }
 
-/* What was first answered is a function of what never changes in an order: so nothing is stored. */
-static void answer_placed(struct saga_request *request, const struct post *post, int status)
+/* The order as it was placed, from what never changes in it: this request tells it, be it the first
+ * or one that repeats it. */
+static struct order_view placed_view(const struct post *post)
 {
     const struct place *place = &post->place;
-    struct order_view view = {
+    return (struct order_view){
         .order_id = post->reply.order_id,
         .customer_id = place->customer_id,
         .currency = place->currency,
@@ -101,6 +102,12 @@ static void answer_placed(struct saga_request *request, const struct post *post,
         .created_at = post->reply.created_at,
         .updated_at = post->reply.created_at,
     };
+}
+
+/* What was first answered is a function of what never changes in an order: so nothing is stored. */
+static void answer_placed(struct saga_request *request, const struct post *post, int status)
+{
+    struct order_view view = placed_view(post);
     add_head(request, post);
     if (status == 202)
         saga_request_add_header(request, "Retry-After", "1");
@@ -108,6 +115,7 @@ static void answer_placed(struct saga_request *request, const struct post *post,
 }
 
 static void read_order(struct saga_request *request);
+static void wait_is_over(struct saga_request *request);
 
 static void order_was_read(struct saga_request *request)
 {
@@ -121,7 +129,7 @@ static void order_was_read(struct saga_request *request)
     int64_t left_ms = saga_request_left_ms(request, post->wait_s);
     bool final = order_is_final(view->facts);
     if (!final && left_ms > 0) {
-        saga_request_wait(request, &post->reply.order_id, left_ms, read_order);
+        saga_request_wait(request, &post->reply.order_id, left_ms, wait_is_over);
         return;
     }
     add_head(request, post);
@@ -136,6 +144,26 @@ static void read_order(struct saga_request *request)
     saga_request_query(request, &order_find, saga_uuid_key(&post->reply.order_id), order_was_read);
 }
 
+/* What the end was has just been told, unless another process saw it, or the time is over. */
+static void wait_is_over(struct saga_request *request)
+{
+    const struct post *post = saga_request_kept(request);
+    struct order_news news;
+    if (saga_request_news(request).len != sizeof news) {
+        read_order(request);
+        return;
+    }
+    memcpy(&news, saga_request_news(request).at, sizeof news);
+    struct order_view view = placed_view(post);
+    view.facts = news.facts;
+    view.refunded = news.refunded;
+    view.updated_at = news.updated_at;
+    if (news.tracking_len > 0)
+        view.tracking_number = (struct saga_text){news.tracking_number, news.tracking_len};
+    add_head(request, post);
+    order_reply(request, 201, &view);
+}
+
 /* It is there, by this request or by the one that it repeats. */
 static void answer(struct saga_request *request, struct post *post)
 {
@@ -145,7 +173,7 @@ static void answer(struct saga_request *request, struct post *post)
     else if (post->reply.replayed || left_ms == 0)
         read_order(request);
     else
-        saga_request_wait(request, &post->reply.order_id, left_ms, read_order);
+        saga_request_wait(request, &post->reply.order_id, left_ms, wait_is_over);
 }
 
 static void answer_reused(struct saga_request *request)

@@ -34,4 +34,15 @@ struct order;
 void order_request_cancel(struct saga_tx *tx, const struct saga_message *in, struct order *order,
                           int32_t fact);
 
+/* What those who wait for an order's end are told: all that its events have changed in it. */
+struct order_news {
+    int32_t facts;
+    int64_t refunded, updated_at;
+    size_t tracking_len; /* 0: there is none */
+    char tracking_number[48];
+};
+/* The order has reached its end: its timer goes, and who waits is told. Its row is as it will be
+ * written. */
+void order_end(struct saga_tx *tx, const char *outcome, const struct order *order);
+
 #endif

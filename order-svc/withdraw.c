@@ -14,8 +14,7 @@ enum saga_verdict order_withdraw(struct saga_tx *tx, const struct saga_message *
     order->facts |= FACT_CANCELLED;
     order->updated_at = in->now_us;
     order->timeline = timeline_said(tx, order->timeline, &order_cancelled, in->now_us, reason);
-    saga_remove(tx, &timer_table, saga_uuid_key(&in->order_id));
     saga_emit(tx, &order_cancelled, &(struct order_reason){in->order_id, reason});
-    saga_outcome(tx, "cancelled", order->created_at);
+    order_end(tx, "cancelled", order);
     return SAGA_OK;
 }

@@ -76,6 +76,7 @@ void batch_retry(struct batch *batch)
         if (message->skip)
             continue;
         message->step = message->op = message->outcome = message->reason = NULL;
+        message->news = (struct saga_text){0};
         message->result = BATCH_DONE;
     }
 }

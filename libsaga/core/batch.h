@@ -34,6 +34,7 @@ struct batch_message {
     const char *step, *op; /* for the metrics: "payment", "action"|"undo"|"watch"|"command" */
     const char *reason;    /* POISON: why */
     const char *outcome;   /* saga_outcome, or NULL */
+    struct saga_text news; /* with the outcome; absent if there is none */
     int64_t began_us;
 };
 

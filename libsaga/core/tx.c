@@ -159,6 +159,12 @@ void saga_outcome(struct saga_tx *tx, const char *outcome, int64_t began_us)
     tx->message->began_us = began_us;
 }
 
+void saga_news(struct saga_tx *tx, const void *news, size_t size)
+{
+    assert(size <= SAGA_NEWS_MAX);
+    tx->message->news = arena_copy(&tx->batch->arena, (struct saga_text){news, size});
+}
+
 enum saga_verdict saga_poison(struct saga_tx *tx, const char *reason)
 {
     tx->message->reason = reason;

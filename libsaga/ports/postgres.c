@@ -18,7 +18,7 @@
 /* Every statement goes by key. A plan that was made while a table was small would read all of it
  * when it is large, until the next ANALYZE: so the planner may not. */
 #define PG_SESSION                                                                                 \
-    "-c statement_timeout=30000 -c idle_in_transaction_session_timeout=60000 "                     \
+    "-c statement_timeout=30000 -c idle_in_transaction_session_timeout=10000 "                     \
     "-c client_connection_check_interval=5000 -c plan_cache_mode=force_generic_plan "              \
     "-c enable_seqscan=off -c enable_hashjoin=off -c enable_mergejoin=off"
 

@@ -78,5 +78,5 @@ void saga_request_give_back(struct saga_request *request)
     if (request->claim.next != NULL)
         request->claim.next->claim.back = request->claim.back;
     struct saga_uuid token = token_of(request);
-    door_end_waits(request->door, &token);
+    door_end_waits(request->door, &token, (struct saga_text){0});
 }

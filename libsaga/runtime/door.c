@@ -279,7 +279,7 @@ void door_wait(struct saga_request *request, int64_t until_us)
         http_wake(door->server);
 }
 
-static void end_wait(struct saga_request *request)
+static void end_wait(struct saga_request *request, struct saga_text news)
 {
     struct door *door = request->door;
     *request->bucket_back = request->bucket_next;
@@ -289,34 +289,40 @@ static void end_wait(struct saga_request *request)
     *(request->time_prev ? &request->time_prev->time_next : &door->soonest) = request->time_next;
     request->waiting = false;
     atomic_fetch_sub(&door->waiting, 1);
+    request->news = news;
     request->then(request);
 }
 
-void door_end_waits(struct door *door, const struct saga_uuid *order_id)
+void door_end_waits(struct door *door, const struct saga_uuid *order_id, struct saga_text news)
 {
     for (struct saga_request *request = *bucket_of(door, order_id), *next; request;
          request = next) {
         next = request->bucket_next;
         if (memcmp(&request->order_id, order_id, sizeof *order_id) == 0)
-            end_wait(request);
+            end_wait(request, news);
     }
 }
 
 static void end_waits_until(struct door *door, int64_t until_us)
 {
     while (door->soonest != NULL && door->soonest->until_us <= until_us)
-        end_wait(door->soonest);
+        end_wait(door->soonest, (struct saga_text){0});
 }
 
 /* Engine's thread. */
-static void on_outcome(void *opaque, const struct saga_uuid *order_id)
+static void on_outcome(void *opaque, const struct saga_uuid *order_id, struct saga_text news)
 {
     struct door *door = opaque;
     pthread_mutex_lock(&door->lock);
-    if (door->told_count < DOOR_TOLD_MAX)
-        door->told[door->told_count++] = *order_id;
-    else
+    if (door->told_count < DOOR_TOLD_MAX) {
+        struct told *told = &door->told[door->told_count++];
+        told->order_id = *order_id;
+        told->len = news.len;
+        if (news.len > 0)
+            memcpy(told->news, news.at, news.len);
+    } else {
         door->told_too_many = true;
+    }
     bool first = door->told_count == 1;
     pthread_mutex_unlock(&door->lock);
     if (first && atomic_load(&door->waiting) > 0)
@@ -342,14 +348,15 @@ void door_complete(struct saga_request *request, enum saga_outcome_kind outcome)
 static void on_woken(void *opaque)
 {
     struct door *door = opaque;
-    struct saga_uuid told[DOOR_TOLD_MAX];
     pthread_mutex_lock(&door->lock);
     struct saga_request *done = door->done, *next;
     door->done = NULL;
     door->done_tail = &door->done;
     size_t told_count = door->told_count;
     bool all = door->told_too_many;
-    memcpy(told, door->told, told_count * sizeof *told);
+    struct told *telling = door->told;
+    door->told = door->telling;
+    door->telling = telling;
     door->told_count = 0;
     door->told_too_many = false;
     pthread_mutex_unlock(&door->lock);
@@ -360,7 +367,9 @@ static void on_woken(void *opaque)
         done->then(done);
     }
     for (size_t i = 0; i < told_count && atomic_load(&door->waiting) > 0; i++)
-        door_end_waits(door, &told[i]);
+        door_end_waits(
+            door, &telling[i].order_id,
+            (struct saga_text){telling[i].len > 0 ? telling[i].news : NULL, telling[i].len});
     if (all || atomic_load(&door->draining))
         end_waits_until(door, INT64_MAX);
 }
@@ -408,6 +417,10 @@ struct door *door_new(const struct saga_service *service, struct engine *engine,
     door->engine = engine;
     door->reader = reader;
     door->done_tail = &door->done;
+    door->told = calloc(DOOR_TOLD_MAX, sizeof *door->told);
+    door->telling = calloc(DOOR_TOLD_MAX, sizeof *door->telling);
+    if (door->told == NULL || door->telling == NULL)
+        abort();
     pthread_mutex_init(&door->lock, NULL);
     add_routes(door, service->routes);
     add_routes(door, ops_routes);
@@ -462,5 +475,7 @@ void door_free(struct door *door)
     http_server_free(door->server);
     pthread_mutex_destroy(&door->lock);
     free(door->routes);
+    free(door->told);
+    free(door->telling);
     free(door);
 }

@@ -47,6 +47,7 @@ struct saga_request {
     struct saga_uuid order_id; /* while it waits for an outcome */
     int64_t until_us;
     bool waiting;
+    struct saga_text news;
     struct saga_request *bucket_next, **bucket_back;
     struct saga_request *time_next, *time_prev;
 
@@ -57,6 +58,12 @@ struct saga_request {
         saga_then then;
         struct saga_request *next, **back; /* if it is mine */
     } claim;
+};
+
+struct told {
+    struct saga_uuid order_id;
+    size_t len;
+    char news[SAGA_NEWS_MAX];
 };
 
 struct door {
@@ -73,13 +80,14 @@ struct door {
     struct saga_request *buckets[DOOR_BUCKETS];
     struct saga_request *soonest, *latest;
     struct saga_request *claims[DOOR_BUCKETS]; /* those that hold one, by key */
+    struct told *telling;
 
     atomic_bool draining;
     atomic_size_t waiting;
 
     pthread_mutex_t lock; /* guards the rest: what other threads have done */
     struct saga_request *done, **done_tail;
-    struct saga_uuid told[DOOR_TOLD_MAX];
+    struct told *told; /* DOOR_TOLD_MAX; the other one is read meanwhile by the HTTP thread */
     size_t told_count;
     bool told_too_many; /* wake all */
 };
@@ -90,7 +98,7 @@ extern const struct saga_problem ops_problems[];
 /* Any thread: then is called on the HTTP thread. */
 void door_complete(struct saga_request *request, enum saga_outcome_kind outcome);
 void door_wait(struct saga_request *request, int64_t until_us);
-void door_end_waits(struct door *door, const struct saga_uuid *order_id);
+void door_end_waits(struct door *door, const struct saga_uuid *order_id, struct saga_text news);
 const struct saga_problem *door_problem(const struct door *door, struct saga_text code);
 /* Counts and times an answer. */
 void door_count(struct saga_request *request, int status);

@@ -205,7 +205,7 @@ static void note_message(struct engine *engine, const struct batch_message *mess
     else if (log_enabled(LOG_DEBUG) && message->step != NULL)
         log_line(LOG_DEBUG, &about, "%s %s: %d", message->step, message->op, (int)message->result);
     if (message->outcome != NULL && engine->told != NULL)
-        engine->told(engine->told_opaque, &message->in.order_id);
+        engine->told(engine->told_opaque, &message->in.order_id, message->news);
 }
 
 /* The batch is committed: events to the producer, answers to the door, offsets to be stored. */

@@ -46,9 +46,12 @@ void engine_drain(struct engine *engine);
 bool engine_join(struct engine *engine, int64_t until_us);
 void engine_free(struct engine *engine);
 
-/* Told on the engine's thread after a commit in which the order reached an outcome. */
+/* Told on the engine's thread after a commit in which the order reached an outcome; news is
+ * borrowed. */
 void engine_on_outcome(struct engine *engine,
-                       void (*told)(void *opaque, const struct saga_uuid *order_id), void *opaque);
+                       void (*told)(void *opaque, const struct saga_uuid *order_id,
+                                    struct saga_text news),
+                       void *opaque);
 
 /* What the engine knows of itself, for readyz, any thread. */
 struct engine_health {

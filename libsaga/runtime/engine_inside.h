@@ -44,7 +44,7 @@ struct engine {
     struct linger linger;
     struct lane *lanes[ENGINE_LANES_MAX]; /* [0] is its own */
     size_t lanes_count;
-    char epoch[9];
+    char epoch[9], source[64];       /* of the ids and the ce_source of what it says */
     const struct saga_event **hears; /* NULL-terminated, distinct */
     int64_t next_tick_us, next_timer_us, next_cursor_us, next_commit_us, next_reports_us;
     int64_t next_truncate_us, next_keys_us;
@@ -60,7 +60,7 @@ struct engine {
     bool in_doubt;
     char error[160];
 
-    void (*told)(void *opaque, const struct saga_uuid *order_id);
+    void (*told)(void *opaque, const struct saga_uuid *order_id, struct saga_text news);
     void *told_opaque;
 
     /* written by the engine, read by anyone */

@@ -33,6 +33,7 @@ struct engine *engine_new(const struct saga_service *service, char *errbuf, size
     if (engine == NULL)
         return NULL;
     engine->service = service;
+    snprintf(engine->source, sizeof engine->source, "/%s", service->name);
     engine->queue_tail = &engine->queue_head;
     engine->linger.fixed_us = (int32_t)config.linger_us;
     pthread_mutex_init(&engine->lock, NULL);
@@ -124,7 +125,9 @@ void engine_free(struct engine *engine)
 }
 
 void engine_on_outcome(struct engine *engine,
-                       void (*told)(void *opaque, const struct saga_uuid *order_id), void *opaque)
+                       void (*told)(void *opaque, const struct saga_uuid *order_id,
+                                    struct saga_text news),
+                       void *opaque)
 {
     engine->told = told;
     engine->told_opaque = opaque;

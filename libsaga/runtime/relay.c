@@ -92,16 +92,35 @@ static void drop_producer(struct engine *engine)
         lane_failed(engine->lanes[i], system_monotonic_us(), random);
 }
 
+static char *put_number(char *end, int64_t number)
+{
+    do
+        *--end = (char)('0' + number % 10);
+    while ((number /= 10) > 0);
+    return end;
+}
+
+/* "<epoch>-<lane>-<seq>": the same on every republication. */
+static struct saga_text event_id(const struct engine *engine, struct arena *arena, int32_t lane,
+                                 int64_t seq)
+{
+    char *text = arena_alloc(arena, 48), *end = text + 48, *at = put_number(end, seq);
+    *--at = '-';
+    at = put_number(at, lane);
+    *--at = '-';
+    size_t len = strlen(engine->epoch);
+    at -= len;
+    memcpy(at, engine->epoch, len);
+    return (struct saga_text){at, (size_t)(end - at)};
+}
+
 static enum saga_verdict send_row(struct engine *engine, struct arena *arena,
                                   const struct lane *lane, const struct outbox_row *row)
 {
-    char id[48], source[64], key[SAGA_UUID_TEXT_SIZE];
-    int id_len =
-        snprintf(id, sizeof id, "%s-%d-%lld", engine->epoch, lane->number, (long long)row->seq);
-    int source_len = snprintf(source, sizeof source, "/%s", engine->service->name);
+    char key[SAGA_UUID_TEXT_SIZE];
     saga_uuid_format(&row->order_id, key);
-    struct envelope envelope = {.id = {id, (size_t)id_len},
-                                .source = {source, (size_t)source_len},
+    struct envelope envelope = {.id = event_id(engine, arena, lane->number, row->seq),
+                                .source = saga_text(engine->source),
                                 .type = row->type,
                                 .order_id = row->order_id,
                                 .time_us = row->created_us,

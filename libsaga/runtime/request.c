@@ -197,6 +197,11 @@ void saga_request_wait(struct saga_request *request, const struct saga_uuid *ord
     door_wait(request, system_monotonic_us() + left_ms * MS_US);
 }
 
+struct saga_text saga_request_news(struct saga_request *request)
+{
+    return request->news;
+}
+
 int64_t saga_request_left_ms(struct saga_request *request, int64_t seconds)
 {
     int64_t left_us = request->received_us + seconds * 1000000 - system_monotonic_us();

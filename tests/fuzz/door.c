@@ -153,7 +153,9 @@ void http_answer(struct http_exchange *exchange, int status, const char *type,
 /* ---- the engine and the reader ---- */
 
 void engine_on_outcome(struct engine *engine,
-                       void (*told)(void *opaque, const struct saga_uuid *order_id), void *opaque)
+                       void (*told)(void *opaque, const struct saga_uuid *order_id,
+                                    struct saga_text news),
+                       void *opaque)
 {
     (void)engine, (void)told, (void)opaque;
 }

@@ -32,7 +32,7 @@ struct saga_request {
     void *kept;
     enum saga_outcome_kind outcome;
     const void *row;
-    struct saga_text value;
+    struct saga_text value, news;
     char fingerprint[65];
     int waits, status, answers, retry_after;
     char headers[512], answer[2048];
@@ -155,6 +155,11 @@ void saga_request_wait(struct saga_request *request, const struct saga_uuid *ord
     (void)order_id, (void)left_ms;
     request->waits++;
     then(request);
+}
+
+struct saga_text saga_request_news(struct saga_request *request)
+{
+    return request->news;
 }
 
 int64_t saga_request_left_ms(struct saga_request *request, int64_t seconds)
@@ -280,6 +285,29 @@ Test(post_order, placed_and_not_read)
             cr_assert_eq(strstr(request.headers, "Idempotent-Replayed: true\n") != NULL,
                          callers[i].replayed || callers[i].recalled);
         }
+}
+
+/* What the end was is told with it: nothing has to be read. */
+Test(post_order, placed_and_told)
+{
+    struct order_news news = {.facts = FACT_CREATED | FACT_SHIPPED | FACT_COMPLETED,
+                              .refunded = 0,
+                              .updated_at = 2000000,
+                              .tracking_len = 5,
+                              .tracking_number = "PKG-1"};
+    for (size_t i = 0; i < sizeof callers / sizeof *callers; i++) {
+        struct saga_request caller = callers[i];
+        bool reads = caller.replayed || caller.recalled; /* it may have ended long ago */
+        caller.news = (struct saga_text){(const char *)&news, sizeof news};
+        struct saga_request request = post(&caller, reads ? READS_PENDING : READS_LOST);
+        cr_assert_eq(request.status, 201, "%zu: %d %s", i, request.status, request.answer);
+        cr_assert_not_null(strstr(request.answer, "\"status\":\"completed\""));
+        cr_assert_not_null(strstr(request.answer, "\"updated_at\":\"1970-01-01T00:00:02.000Z\""));
+        cr_assert_not_null(strstr(request.answer, "\"created_at\":\"1970-01-01T00:00:01.000Z\""));
+        cr_assert_not_null(strstr(request.answer, "\"tracking_number\":\"PKG-1\""));
+        cr_assert_not_null(strstr(request.answer, "\"total\":6"));
+        cr_assert_null(strstr(request.headers, "Retry-After"));
+    }
 }
 
 Test(post_order, placed_and_read)

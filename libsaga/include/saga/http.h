@@ -92,6 +92,9 @@ const void *saga_request_row(struct saga_request *request);
  */
 void saga_request_wait(struct saga_request *request, const struct saga_uuid *order_id,
                        int64_t left_ms, saga_then then);
+/* What was told with the outcome that ended the wait (saga_news): absent if nothing was, or it
+ * ended otherwise. Only until then returns. */
+struct saga_text saga_request_news(struct saga_request *request);
 /* How much is left of so many seconds since the request was received: 0 when they are over, or the
  * process is on its way out. */
 int64_t saga_request_left_ms(struct saga_request *request, int64_t seconds);

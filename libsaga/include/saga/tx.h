@@ -69,6 +69,10 @@ void saga_refuse(struct saga_tx *tx, const struct saga_event *event, const void 
 void saga_duplicate(struct saga_tx *tx);
 /* The order has reached its end: counted and timed once committed, and those who wait are told. */
 void saga_outcome(struct saga_tx *tx, const char *outcome, int64_t began_us);
+/* Those who wait for the outcome are told this too (saga_request_news): so that they need not read
+ * what was just written. Copied; at most SAGA_NEWS_MAX bytes. */
+#define SAGA_NEWS_MAX 96
+void saga_news(struct saga_tx *tx, const void *news, size_t size);
 /* Why the handler is about to return SAGA_POISON; a literal, snake_case. */
 enum saga_verdict saga_poison(struct saga_tx *tx, const char *reason);
 

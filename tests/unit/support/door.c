@@ -198,6 +198,11 @@ void saga_request_wait(struct saga_request *request, const struct saga_uuid *ord
     then(request);
 }
 
+struct saga_text saga_request_news(struct saga_request *request)
+{
+    return request->news;
+}
+
 int64_t saga_request_left_ms(struct saga_request *request, int64_t seconds)
 {
     check(seconds <= 30);

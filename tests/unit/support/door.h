@@ -18,6 +18,7 @@ struct saga_request {
     void *kept;
     saga_then then;
     const void *row;
+    struct saga_text news; /* what the end of a wait tells */
     int answers, waits, faults;
 };
 
