@@ -11,7 +11,7 @@
 
 /*
  * Who goes beyond one of these gets our answer, 413, 414 or 431. A head that is beyond what
- * libmicrohttpd holds (about 46 KiB with all that is made of it) gets libmicrohttpd's own, 431, or
+ * libmicrohttpd holds (about 30 KiB with all that is made of it) gets libmicrohttpd's own, 431, or
  * 414 if already the first line is: the status is right, the body is HTML, without X-Request-Id.
  * So do requests that it cannot read: 400, 505 for a version that it does not know. What does not
  * even begin like a request is not answered.

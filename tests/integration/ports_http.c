@@ -323,7 +323,7 @@ Test(ports_http, sizes)
         {.target = 60000, .status = 414, .library = true},
         {.headers = HTTP_HEADERS_MAX, .status = 200},
         {.headers = HTTP_HEADERS_MAX + 1, .status = 431},
-        {.headers = 40000, .status = 431},
+        {.headers = 28000, .status = 431},
         {.headers = 60000, .status = 431, .library = true},
         {.headers = 1000000, .status = 431, .library = true},
         {.fields = HTTP_FIELDS_MAX, .status = 200},
