@@ -11,12 +11,14 @@
 #define BACKOFF_MIN_US 100000
 #define BACKOFF_MAX_US 2000000
 
-/* What tells this database from any other, and from its own past: a restored or promoted copy has
- * another timeline, a wiped one another id. NULL on a standby: its past is not settled. */
+/* What tells this database from any other, and from its own past: a promoted copy has another
+ * timeline, a wiped one another id, a copy of the files that was put back another start. NULL on a
+ * standby: its past is not settled. */
 static const char sql_epoch[] =
     "SELECT e.id::text || ' ' || (pg_control_system()).system_identifier::text || ' ' ||"
     " d.oid::text || ' ' || CASE WHEN pg_is_in_recovery() THEN NULL"
-    " ELSE left(pg_walfile_name(pg_current_wal_insert_lsn()), 8) END"
+    " ELSE left(pg_walfile_name(pg_current_wal_insert_lsn()), 8) END || ' ' ||"
+    " extract(epoch FROM pg_postmaster_start_time())::text"
     " FROM epoch e, pg_database d WHERE d.datname = current_database()";
 static const char sql_dead_letters[] = "SELECT reason, count(*) FROM dead_letter WHERE state < 3"
                                        " GROUP BY reason ORDER BY count(*) DESC LIMIT 32";

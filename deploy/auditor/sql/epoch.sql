@@ -2,5 +2,6 @@
 SELECT left(e.id::text, 8),
        'saga:order-svc:' || left(encode(sha256(convert_to(
            e.id::text || ' ' || (pg_control_system()).system_identifier::text || ' ' || d.oid::text || ' ' ||
-           left(pg_walfile_name(pg_current_wal_insert_lsn()), 8), 'UTF8')), 'hex'), 16) || ':'
+           left(pg_walfile_name(pg_current_wal_insert_lsn()), 8) || ' ' ||
+           extract(epoch FROM pg_postmaster_start_time())::text, 'UTF8')), 'hex'), 16) || ':'
 FROM epoch e, pg_database d WHERE d.datname = current_database();
