@@ -230,7 +230,10 @@ static bool advance(struct auditing *on, size_t i)
 static bool begin_rows(struct auditing *on)
 {
     for (size_t i = 0; i < LOOKS; i++)
-        if (!database_begin(on->databases[i], looks[i].sql, looks[i].columns) || !advance(on, i))
+        if (!database_begin(on->databases[i], looks[i].sql, looks[i].columns))
+            return false;
+    for (size_t i = 0; i < LOOKS; i++)
+        if (!advance(on, i))
             return false;
     on->entry = spill_next(on->spill);
     return true;

@@ -11,7 +11,7 @@
 struct database {
     PGconn *connection;
     const char *name;
-    PGresult *rows;
+    PGresult *rows; /* while the server works on the next ones */
     int row, columns;
     char text[256];
 };
@@ -71,6 +71,26 @@ PGresult *database_ask(struct database *database, const char *sql)
     return NULL;
 }
 
+static bool fetch(struct database *database)
+{
+    return PQsendQueryParams(database->connection, FETCH, 0, NULL, NULL, NULL, NULL, 1) == 1 ||
+           failed(database, "rows cannot be asked for");
+}
+
+/* Takes the rows that were asked for, and asks for the next. */
+static bool take(struct database *database)
+{
+    PGresult *more;
+    PQclear(database->rows);
+    database->row = 0;
+    database->rows = PQgetResult(database->connection);
+    while ((more = PQgetResult(database->connection)) != NULL)
+        PQclear(more);
+    if (PQresultStatus(database->rows) != PGRES_TUPLES_OK)
+        return failed(database, "rows could not be read");
+    return PQntuples(database->rows) == 0 || fetch(database);
+}
+
 bool database_begin(struct database *database, const char *sql, size_t columns)
 {
     size_t size = strlen(sql) + 64;
@@ -83,20 +103,15 @@ bool database_begin(struct database *database, const char *sql, size_t columns)
     snprintf(declare, size, "CLOSE ALL; DECLARE rows CURSOR FOR %s", sql);
     bool good = run(database, declare, "its rows cannot be read");
     free(declare);
-    return good;
+    return good && fetch(database);
 }
 
 /* The next row, with so many columns before the numbers. */
 static int step(struct database *database, struct audit_id *ret_id, int64_t *ret_values, int before)
 {
     if (database->rows == NULL || database->row == PQntuples(database->rows)) {
-        PQclear(database->rows);
-        database->row = 0;
-        database->rows = PQexecParams(database->connection, FETCH, 0, NULL, NULL, NULL, NULL, 1);
-        if (PQresultStatus(database->rows) != PGRES_TUPLES_OK) {
-            failed(database, "rows could not be read");
+        if (!take(database))
             return -1;
-        }
         if (PQntuples(database->rows) == 0)
             return 0;
         if (PQnfields(database->rows) != before + database->columns) {

@@ -16,8 +16,9 @@ void database_close(struct database *database);
 PGresult *database_ask(struct database *database, const char *sql);
 
 /*
- * Rows of (uuid, bigint or NULL...): columns behind the id go to values (NULL: 0). One cursor a
- * database at a time. False: it has said why.
+ * Rows of (uuid, bigint or NULL...): columns behind the id go to values (NULL: 0). The server works
+ * on them from now on, until the last one was taken: nothing else can be asked of it meanwhile.
+ * False: it has said why.
  */
 bool database_begin(struct database *database, const char *sql, size_t columns);
 /* 1: a row; 0: that was the last; -1: it has said why. */

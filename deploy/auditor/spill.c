@@ -8,10 +8,9 @@
 #include <unistd.h>
 
 #define RUNS_MAX 1024
-#define BUFFER 4096 /* entries of a run that is being merged */
 
 struct run {
-    int fd; /* -1: the last one, which never left memory */
+    int fd;
     off_t at;
     struct entry *buffer;
     size_t next, count;
@@ -21,6 +20,7 @@ struct spill {
     const char *dir;
     struct entry *memory;
     size_t count, max;
+    size_t share; /* of the memory, for each run that is being merged */
     struct run runs[RUNS_MAX];
     size_t runs_count;
     size_t heap[RUNS_MAX], heap_count; /* of runs, by their next entry */
@@ -72,7 +72,7 @@ static bool write_all(int fd, const char *at, size_t len)
 
 static bool write_run(struct spill *spill)
 {
-    if (spill->runs_count == RUNS_MAX - 1)
+    if (spill->runs_count == RUNS_MAX)
         return false;
     qsort(spill->memory, spill->count, sizeof *spill->memory, compare);
     int fd = open(spill->dir, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
@@ -102,7 +102,7 @@ static bool refill(struct spill *spill, struct run *run)
         return true;
     if (run->fd < 0)
         return false;
-    ssize_t got = pread(run->fd, run->buffer, BUFFER * sizeof *run->buffer, run->at);
+    ssize_t got = pread(run->fd, run->buffer, spill->share * sizeof *run->buffer, run->at);
     if (got < 0 || (size_t)got % sizeof *run->buffer != 0)
         spill->failed = true;
     if (got <= 0 || spill->failed)
@@ -137,14 +137,12 @@ static void sift_down(struct spill *spill, size_t at)
 
 bool spill_sort(struct spill *spill)
 {
-    qsort(spill->memory, spill->count, sizeof *spill->memory, compare);
-    for (size_t i = 0; i < spill->runs_count; i++) {
-        spill->runs[i].buffer = calloc(BUFFER, sizeof *spill->runs[i].buffer);
-        if (spill->runs[i].buffer == NULL)
-            return false;
-    }
-    spill->runs[spill->runs_count++] =
-        (struct run){.fd = -1, .buffer = spill->memory, .count = spill->count};
+    /* All runs are on the disk then, and the memory is theirs to be read into. */
+    if (!write_run(spill))
+        return false;
+    spill->share = spill->max / spill->runs_count;
+    for (size_t i = 0; i < spill->runs_count; i++)
+        spill->runs[i].buffer = spill->memory + i * spill->share;
     for (size_t i = 0; i < spill->runs_count; i++)
         if (refill(spill, &spill->runs[i]))
             spill->heap[spill->heap_count++] = i;
@@ -174,12 +172,8 @@ void spill_free(struct spill *spill)
 {
     if (spill == NULL)
         return;
-    for (size_t i = 0; i < spill->runs_count; i++) {
-        if (spill->runs[i].fd < 0)
-            continue;
+    for (size_t i = 0; i < spill->runs_count; i++)
         close(spill->runs[i].fd);
-        free(spill->runs[i].buffer);
-    }
     free(spill->memory);
     free(spill);
 }

@@ -56,7 +56,7 @@ static inline bool letter_waits(const struct entry *letter)
 
 struct spill;
 
-/* run_max: entries in memory at once. dir: where runs go. */
+/* run_max: entries in memory at once, at least 1024. dir: where runs go. */
 struct spill *spill_new(const char *dir, size_t run_max);
 /* False: the disk took no more; errno tells. */
 bool spill_add(struct spill *spill, const struct entry *entry);

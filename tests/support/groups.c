@@ -36,17 +36,26 @@ static bool good(const char *topic, rd_kafka_resp_err_t error)
     return error == RD_KAFKA_RESP_ERR_NO_ERROR;
 }
 
-static int64_t behind(rd_kafka_t *kafka, const char *topic)
+/* The partitions of the topic with their ends. */
+static rd_kafka_topic_partition_list_t *ends(rd_kafka_t *kafka, const char *topic)
 {
-    int64_t count = 0, low, high;
+    int64_t low, high;
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(PARTITIONS_MAX);
     for (int32_t i = 0; i < PARTITIONS_MAX; i++) {
         if (rd_kafka_query_watermark_offsets(kafka, topic, i, &low, &high, TIMEOUT_MS) !=
             RD_KAFKA_RESP_ERR_NO_ERROR)
             break; /* that was the last partition */
-        rd_kafka_topic_partition_list_add(list, topic, i);
-        count += high;
+        rd_kafka_topic_partition_list_add(list, topic, i)->offset = high;
     }
+    return list;
+}
+
+static int64_t behind(rd_kafka_t *kafka, const char *topic)
+{
+    int64_t count = 0;
+    rd_kafka_topic_partition_list_t *list = ends(kafka, topic);
+    for (int i = 0; i < list->cnt; i++)
+        count += list->elems[i].offset;
     if (list->cnt == 0 || !good(topic, rd_kafka_committed(kafka, list, TIMEOUT_MS)))
         count = -1;
     for (int i = 0; count >= 0 && i < list->cnt; i++)
@@ -175,4 +184,16 @@ bool groups_forget(const char *bootstrap, const char *group)
     if (kafka != NULL)
         rd_kafka_destroy(kafka);
     return all_left;
+}
+
+bool groups_store_ends(const char *bootstrap, const char *group, const char *topic)
+{
+    rd_kafka_t *kafka = client(bootstrap, group);
+    if (kafka == NULL)
+        return false;
+    rd_kafka_topic_partition_list_t *list = ends(kafka, topic);
+    bool stored = list->cnt > 0 && good(topic, rd_kafka_commit(kafka, list, 0));
+    rd_kafka_topic_partition_list_destroy(list);
+    rd_kafka_destroy(kafka);
+    return stored;
 }

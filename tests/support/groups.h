@@ -17,5 +17,7 @@ bool groups_store(const char *bootstrap, const char *group, const char *topic, i
 /* Tells Kafka that every member of the group has left, which it would find out by itself when their
  * sessions time out, 6 s after a kill. Only for a group whose members are all dead. */
 bool groups_forget(const char *bootstrap, const char *group);
+/* Stores the ends of all partitions of the topic, as if the group had heard all that is there. */
+bool groups_store_ends(const char *bootstrap, const char *group, const char *topic);
 
 #endif

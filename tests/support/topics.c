@@ -58,6 +58,8 @@ size_t topics_header_count(const struct topics_record *record, const char *name)
     return count;
 }
 
+/* A client whose queue is full backs off for a second: so the limit is one of bytes in all (64 MiB
+ * and one fetch), and not one of messages a partition, which small ones reach again and again. */
 static rd_kafka_t *make_consumer(const char *bootstrap)
 {
     static const char *const settings[][2] = {
@@ -65,7 +67,8 @@ static rd_kafka_t *make_consumer(const char *bootstrap)
         {"enable.auto.offset.store", "false"}, {"auto.offset.reset", "error"},
         {"fetch.wait.max.ms", "10"},           {"fetch.error.backoff.ms", "50"},
         {"socket.nagle.disable", "true"},      {"reconnect.backoff.max.ms", "500"},
-        {"queued.min.messages", "100000"},     {"log_level", "2"}};
+        {"queued.min.messages", "1000000"},    {"queued.max.messages.kbytes", "65536"},
+        {"fetch.max.bytes", "8000000"},        {"log_level", "2"}};
     char why[256] = "";
     rd_kafka_conf_t *conf = rd_kafka_conf_new();
 

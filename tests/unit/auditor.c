@@ -1,8 +1,10 @@
 /* auditor.c: what the auditor says about one order, at its limits. */
 #include <criterion/criterion.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "deploy/auditor/check.h"
+#include "deploy/auditor/spill.h"
 
 #define BORN_MS 1000000000000 /* of the order below, by its id */
 
@@ -92,4 +94,32 @@ Test(auditor, a_letter_that_is_held_up_has_one_to_wait_for)
     entries[1].state = LETTER_PARKED;
     entries[1].db = PAYMENT;
     cr_assert_eq(says(7, 7, entries, 3), 1, "another service's");
+}
+
+/* More than is kept in memory comes back all, and sorted. */
+Test(auditor, what_was_spilled_comes_back_sorted)
+{
+    struct spill *spill = spill_new("/tmp", 1024);
+    const struct entry *entry;
+    const int count = 10 * 1024 + 1;
+    srandom(1);
+    for (int i = 0; i < count; i++) {
+        struct entry one = {.offset = i, .topic = (uint8_t)(random() % TOPICS)};
+        one.id.bytes[15] = (unsigned char)(random() % 3);
+        cr_assert(spill_add(spill, &one));
+    }
+    cr_assert(spill_sort(spill));
+    struct entry before = {0};
+    int64_t sum = 0;
+    for (int i = 0; i < count; i++) {
+        cr_assert_not_null(entry = spill_next(spill));
+        int order = memcmp(&before.id, &entry->id, sizeof before.id);
+        cr_assert(order < 0 || (order == 0 && before.topic <= entry->topic), "%d", i);
+        sum += entry->offset;
+        before = *entry;
+    }
+    cr_assert_null(spill_next(spill));
+    cr_assert_eq(sum, (int64_t)count * (count - 1) / 2);
+    cr_assert_not(spill_failed(spill));
+    spill_free(spill);
 }
