@@ -35,6 +35,7 @@ struct engine *engine_new(const struct saga_service *service, char *errbuf, size
     engine->service = service;
     snprintf(engine->source, sizeof engine->source, "/%s", service->name);
     engine->queue_tail = &engine->queue_head;
+    atomic_store(&engine->kafka_ok, true); /* until something else is known */
     engine->linger.fixed_us = (int32_t)config.linger_us;
     pthread_mutex_init(&engine->lock, NULL);
     engine->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
@@ -140,8 +141,7 @@ void engine_health(struct engine *engine, struct engine_health *ret)
                                   .outbox_pending = atomic_load(&engine->pending),
                                   .outbox_oldest_us = atomic_load(&engine->oldest_us)};
     int hearing = atomic_load(&engine->hearing);
-    ret->kafka = hearing != HEARING_BROKEN &&
-                 (engine->producer == NULL || kafka_producer_connected(engine->producer));
+    ret->kafka = atomic_load(&engine->kafka_ok);
     ret->lost = hearing == HEARING_LOST;
     pthread_mutex_lock(&engine->lock);
     ret->accepting = !atomic_load(&engine->draining) && ret->database &&

@@ -368,6 +368,9 @@ static void tell(struct engine *engine)
         if (said_us != 0 && (oldest_us == 0 || said_us < oldest_us))
             oldest_us = said_us;
     }
+    /* readyz asks from another thread, and the producer comes and goes. */
+    atomic_store(&engine->kafka_ok,
+                 engine->producer == NULL || kafka_producer_connected(engine->producer));
     atomic_store(&engine->pending, pending);
     atomic_store(&engine->oldest_us, oldest_us);
 }
