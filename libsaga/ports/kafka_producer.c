@@ -161,41 +161,45 @@ static enum saga_verdict fold_error(rd_kafka_t *client, rd_kafka_resp_err_t erro
     }
 }
 
+/* The caller's until a send took them. Not by RD_KAFKA_VTYPE_HEADER: librdkafka 2.0.2 frees such
+ * headers twice when the topic is known to be no more. */
+static rd_kafka_headers_t *make_headers(const struct envelope_header *headers, size_t count)
+{
+    rd_kafka_headers_t *made = rd_kafka_headers_new(count);
+    for (size_t i = 0; i < count && i < ENVELOPE_HEADERS_MAX; i++)
+        rd_kafka_header_add(made, headers[i].name, -1, headers[i].value.at,
+                            (ssize_t)headers[i].value.len);
+    return made;
+}
+
 enum saga_verdict kafka_producer_send(struct kafka_producer *producer, struct saga_text topic,
                                       struct saga_text key, struct saga_text value,
                                       const struct envelope_header *headers, size_t headers_count,
                                       int32_t lane, int64_t seq)
 {
-    rd_kafka_vu_t arguments[6 + ENVELOPE_HEADERS_MAX];
     rd_kafka_topic_t *handle = find_topic(producer, topic);
     if (handle == NULL)
         return SAGA_POISON;
-    size_t count = 0;
+    rd_kafka_headers_t *made = make_headers(headers, headers_count);
     uintptr_t opaque = (uintptr_t)lane << SEQ_BITS | (uintptr_t)seq;
-    arguments[count].vtype = RD_KAFKA_VTYPE_RKT;
-    arguments[count++].u.rkt = handle;
-    arguments[count].vtype = RD_KAFKA_VTYPE_MSGFLAGS;
-    arguments[count++].u.i = RD_KAFKA_MSG_F_COPY;
-    arguments[count].vtype = RD_KAFKA_VTYPE_KEY;
-    arguments[count].u.mem.ptr = (void *)(uintptr_t)key.at;
-    arguments[count++].u.mem.size = key.len;
-    arguments[count].vtype = RD_KAFKA_VTYPE_VALUE;
-    arguments[count].u.mem.ptr = (void *)(uintptr_t)value.at;
-    arguments[count++].u.mem.size = value.len;
-    arguments[count].vtype = RD_KAFKA_VTYPE_OPAQUE;
-    arguments[count++].u.ptr = (void *)opaque;
-    for (size_t i = 0; i < headers_count && i < ENVELOPE_HEADERS_MAX; i++) {
-        arguments[count].vtype = RD_KAFKA_VTYPE_HEADER;
-        arguments[count].u.header.name = headers[i].name;
-        arguments[count].u.header.val = headers[i].value.at;
-        arguments[count++].u.header.size = (ssize_t)headers[i].value.len;
-    }
-    rd_kafka_error_t *error = rd_kafka_produceva(producer->client.kafka, arguments, count);
+    rd_kafka_vu_t arguments[] = {
+        {.vtype = RD_KAFKA_VTYPE_RKT, .u.rkt = handle},
+        {.vtype = RD_KAFKA_VTYPE_MSGFLAGS, .u.i = RD_KAFKA_MSG_F_COPY},
+        {.vtype = RD_KAFKA_VTYPE_KEY, .u.mem = {(void *)(uintptr_t)key.at, key.len}},
+        {.vtype = RD_KAFKA_VTYPE_VALUE, .u.mem = {(void *)(uintptr_t)value.at, value.len}},
+        {.vtype = RD_KAFKA_VTYPE_OPAQUE, .u.ptr = (void *)opaque},
+        {.vtype = RD_KAFKA_VTYPE_HEADERS, .u.headers = made},
+    };
+    rd_kafka_error_t *error =
+        rd_kafka_produceva(producer->client.kafka, arguments, sizeof arguments / sizeof *arguments);
     if (error == NULL)
         return SAGA_OK;
-    enum saga_verdict verdict = fold_error(producer->client.kafka, rd_kafka_error_code(error));
+    rd_kafka_headers_destroy(made);
+    rd_kafka_resp_err_t code = rd_kafka_error_code(error);
+    enum saga_verdict verdict = fold_error(producer->client.kafka, code);
     rd_kafka_error_destroy(error);
-    return verdict;
+    /* Anything but a full queue, a topic that is no more above all: not before a new producer. */
+    return verdict == SAGA_RETRY && code != RD_KAFKA_RESP_ERR__QUEUE_FULL ? SAGA_FATAL : verdict;
 }
 
 /* False if it cannot be sent now. */

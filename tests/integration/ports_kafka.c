@@ -310,6 +310,26 @@ Test(kafka, topic_made_anew_is_read_from_its_beginning)
     cr_assert_eq(groups_behind(bootstrap, group, topic), 0);
 }
 
+/* Under a producer that sends to it the topic is lost: it says so, and a new one finds the topic
+ * that was made anew. */
+Test(kafka, topic_made_anew_is_sent_to)
+{
+    const char *const topics[] = {topic, NULL};
+    char why[256];
+    struct kafka_producer *producer = new_producer(DELIVERY_MS);
+    send_all(producer, 0, 100, 0);
+    cr_assert(kafka_producer_flush(producer, SOON_S * 1000));
+    cr_assert(broker_delete_topic(bootstrap, topic));
+    int64_t seq = 100;
+    cr_assert(CLOCK_UNTIL(
+        SOON_S, (kafka_producer_serve(producer), send_one(producer, seq++, 0) == SAGA_FATAL)));
+    cr_assert(kafka_producer_flush(producer, SOON_S * 1000));
+    check_reports(100, seq - 1, SAGA_RETRY, "to a topic that is no more");
+    kafka_producer_free(producer);
+    cr_assert_eq(kafka_topics_create(bootstrap, topics, 2, 1, 10000, why, sizeof why), SAGA_OK);
+    produce(3000, 3100);
+}
+
 /* Headers at the limit and over it, and what is null or empty. */
 Test(kafka, headers_and_nulls)
 {
