@@ -108,5 +108,12 @@ bool kafka_producer_connected(const struct kafka_producer *producer);
 enum saga_verdict kafka_topics_create(const char *bootstrap, const char *const *topics,
                                       int partitions, int replication, int timeout_ms, char *errbuf,
                                       size_t errbuf_size);
+/* Where the group's stored offset is before the first record that there is, stores that one, and
+ * says so. Only of a group without members: else the broker refuses it (SAGA_RETRY, as when nobody
+ * answers). */
+enum saga_verdict kafka_offsets_reset(const char *bootstrap, const char *group,
+                                      const char *const *topics, int timeout_ms,
+                                      void (*told)(void *opaque, const char *what), void *opaque,
+                                      char *errbuf, size_t errbuf_size);
 
 #endif

@@ -1,4 +1,4 @@
-/* kafka_admin.c: topics are created on purpose, with the partitions that were asked for. */
+/* kafka_admin.c: topics are created on purpose, offsets are moved on purpose. */
 #include "ports/kafka.h"
 
 #include <librdkafka/rdkafka.h>
@@ -23,15 +23,18 @@ static void quiet(const rd_kafka_t *rk, int level, const char *facility, const c
     (void)text;
 }
 
-static rd_kafka_t *make_client(const char *bootstrap, char *errbuf, size_t size)
+/* group: NULL, or whose offsets are to be moved; it is not joined. */
+static rd_kafka_t *make_client(const char *bootstrap, const char *group, char *errbuf, size_t size)
 {
     rd_kafka_conf_t *conf = rd_kafka_conf_new();
     rd_kafka_conf_set_log_cb(conf, quiet);
-    if (!set(conf, "bootstrap.servers", bootstrap, errbuf, size)) {
+    if (!set(conf, "bootstrap.servers", bootstrap, errbuf, size) ||
+        (group != NULL && !set(conf, "group.id", group, errbuf, size))) {
         rd_kafka_conf_destroy(conf);
         return NULL;
     }
-    rd_kafka_t *client = rd_kafka_new(RD_KAFKA_PRODUCER, conf, errbuf, size);
+    rd_kafka_t *client =
+        rd_kafka_new(group ? RD_KAFKA_CONSUMER : RD_KAFKA_PRODUCER, conf, errbuf, size);
     if (client == NULL)
         rd_kafka_conf_destroy(conf);
     return client;
@@ -132,7 +135,7 @@ enum saga_verdict kafka_topics_create(const char *bootstrap, const char *const *
 {
     rd_kafka_NewTopic_t *wanted[TOPICS_MAX];
     size_t count = 0;
-    rd_kafka_t *client = make_client(bootstrap, errbuf, errbuf_size);
+    rd_kafka_t *client = make_client(bootstrap, NULL, errbuf, errbuf_size);
     if (client == NULL)
         return SAGA_FATAL;
     while (topics[count] != NULL && count < TOPICS_MAX) {
@@ -150,4 +153,74 @@ enum saga_verdict kafka_topics_create(const char *bootstrap, const char *const *
     rd_kafka_NewTopic_destroy_array(wanted, count);
     rd_kafka_destroy(client);
     return verdict;
+}
+
+/* ---- offsets ---- */
+
+/* Of the partitions only those stay in the list whose offset has to be moved; opaque is the old. */
+static rd_kafka_resp_err_t keep_lost(rd_kafka_t *client, rd_kafka_topic_partition_list_t *list,
+                                     int timeout_ms)
+{
+    for (int i = list->cnt - 1; i >= 0; i--) {
+        int64_t low, high;
+        rd_kafka_topic_partition_t *one = &list->elems[i];
+        rd_kafka_resp_err_t err = one->err;
+        if (err == 0)
+            err = rd_kafka_query_watermark_offsets(client, one->topic, one->partition, &low, &high,
+                                                   timeout_ms);
+        if (err != 0)
+            return err;
+        if (one->offset >= 0 && one->offset < low) {
+            one->opaque = (void *)(intptr_t)one->offset;
+            one->offset = low;
+        } else {
+            rd_kafka_topic_partition_list_del_by_idx(list, i);
+        }
+    }
+    return RD_KAFKA_RESP_ERR_NO_ERROR;
+}
+
+static void tell_moved(const rd_kafka_topic_partition_list_t *list,
+                       void (*told)(void *opaque, const char *what), void *opaque)
+{
+    char what[300];
+    for (int i = 0; i < list->cnt; i++) {
+        const rd_kafka_topic_partition_t *one = &list->elems[i];
+        snprintf(what, sizeof what, "%s/%d: from %lld to %lld", one->topic, (int)one->partition,
+                 (long long)(intptr_t)one->opaque, (long long)one->offset);
+        told(opaque, what);
+    }
+}
+
+enum saga_verdict kafka_offsets_reset(const char *bootstrap, const char *group,
+                                      const char *const *topics, int timeout_ms,
+                                      void (*told)(void *opaque, const char *what), void *opaque,
+                                      char *errbuf, size_t errbuf_size)
+{
+    rd_kafka_t *client = make_client(bootstrap, group, errbuf, errbuf_size);
+    if (client == NULL)
+        return SAGA_FATAL;
+    bool ok = true;
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(64);
+    for (; ok && *topics != NULL; topics++) {
+        int count = count_partitions(client, *topics, timeout_ms, errbuf, errbuf_size);
+        ok = count >= 0;
+        if (count > 0)
+            rd_kafka_topic_partition_list_add_range(list, *topics, 0, count - 1);
+    }
+    if (ok) {
+        rd_kafka_resp_err_t err = rd_kafka_committed(client, list, timeout_ms);
+        if (err == 0)
+            err = keep_lost(client, list, timeout_ms);
+        if (err == 0 && list->cnt > 0)
+            err = rd_kafka_commit(client, list, 0);
+        ok = err == 0;
+        if (ok)
+            tell_moved(list, told, opaque);
+        else
+            snprintf(errbuf, errbuf_size, "%s", rd_kafka_err2str(err));
+    }
+    rd_kafka_topic_partition_list_destroy(list);
+    rd_kafka_destroy(client);
+    return ok ? SAGA_OK : SAGA_RETRY;
 }

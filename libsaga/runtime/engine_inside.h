@@ -10,6 +10,8 @@
 #include "ports/kafka.h"
 #include "ports/postgres.h"
 #include "runtime/engine.h"
+#include "runtime/hearing.h"
+#include "runtime/outbox.h"
 #include "runtime/park.h"
 
 #define ENGINE_QUEUE_MAX 16384
@@ -44,8 +46,8 @@ struct engine {
     struct linger linger;
     struct lane *lanes[ENGINE_LANES_MAX]; /* [0] is its own */
     size_t lanes_count;
-    char epoch[9], source[64];       /* of the ids and the ce_source of what it says */
-    const struct saga_event **hears; /* NULL-terminated, distinct */
+    struct outbox_source source;
+    const struct saga_event *hears[HEARING_MAX + 1];
     int64_t next_tick_us, next_timer_us, next_cursor_us, next_commit_us, next_reports_us;
     int64_t next_truncate_us, next_keys_us;
     struct {
@@ -77,7 +79,7 @@ enum hearing_state {
     HEARING_BROKEN, /* for a while there is no consumer */
     HEARING_LOST    /* of a partition nothing is read: records are gone */
 };
-bool hearing_open(struct engine *engine, const char *const *topics, char *errbuf, size_t size);
+bool hearing_open(struct engine *engine, char *errbuf, size_t size);
 void hearing_work(struct engine *engine);
 
 /* sources.c: fill the batch. */

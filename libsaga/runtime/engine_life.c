@@ -10,17 +10,6 @@
 
 #define ARENA_MAX (32u * 1024 * 1024)
 
-static void add_heard(struct engine *engine, size_t *count, saga_events on)
-{
-    for (; on != NULL && *on != NULL; on++) {
-        bool known = false;
-        for (size_t i = 0; i < *count; i++)
-            known = known || strcmp(engine->hears[i]->name, (*on)->name) == 0;
-        if (!known)
-            engine->hears[(*count)++] = *on;
-    }
-}
-
 static bool watch_fd(struct engine *engine, int fd)
 {
     struct epoll_event event = {.events = EPOLLIN, .data.fd = fd};
@@ -33,7 +22,7 @@ struct engine *engine_new(const struct saga_service *service, char *errbuf, size
     if (engine == NULL)
         return NULL;
     engine->service = service;
-    snprintf(engine->source, sizeof engine->source, "/%s", service->name);
+    outbox_source_of(service, &engine->source);
     engine->queue_tail = &engine->queue_head;
     atomic_store(&engine->kafka_ok, true); /* until something else is known */
     engine->linger.fixed_us = (int32_t)config.linger_us;
@@ -43,23 +32,13 @@ struct engine *engine_new(const struct saga_service *service, char *errbuf, size
     engine->pg = pg_new(config.database_url, service->name);
     engine->batch = batch_new(service, (size_t)config.batch_max, ARENA_MAX);
     engine->records = calloc((size_t)config.batch_max, sizeof *engine->records);
-    engine->hears = calloc(65, sizeof *engine->hears);
     if (engine->wake_fd < 0 || engine->epoll_fd < 0 || engine->records == NULL ||
-        engine->hears == NULL || !watch_fd(engine, engine->wake_fd)) {
+        !watch_fd(engine, engine->wake_fd)) {
         snprintf(errbuf, errbuf_size, "the engine cannot start: %s", strerror(errno));
         return NULL;
     }
-    size_t count = 0;
-    for (const struct saga_watch *const *watch = service->watches; watch && *watch; watch++)
-        add_heard(engine, &count, (*watch)->on);
-    for (const struct saga_step *const *step = service->steps; step && *step; step++) {
-        add_heard(engine, &count, (*step)->action.on);
-        add_heard(engine, &count, (*step)->undo.on);
-    }
-    const char *topics[65] = {0};
-    for (size_t i = 0; i < count; i++)
-        topics[i] = engine->hears[i]->name;
-    return count == 0 || hearing_open(engine, topics, errbuf, errbuf_size) ? engine : NULL;
+    size_t count = hearing_events(service, engine->hears);
+    return count == 0 || hearing_open(engine, errbuf, errbuf_size) ? engine : NULL;
 }
 
 bool engine_start(struct engine *engine)
@@ -121,7 +100,6 @@ void engine_free(struct engine *engine)
     close(engine->epoll_fd);
     pthread_mutex_destroy(&engine->lock);
     free(engine->records);
-    free(engine->hears);
     free(engine);
 }
 

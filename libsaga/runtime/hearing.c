@@ -1,4 +1,5 @@
 /* hearing.c: the consumer's life within the engine: made anew when it cannot go on, and told of. */
+#include <assert.h>
 #include <stdio.h>
 #include <sys/epoll.h>
 
@@ -9,14 +10,47 @@
 #define JOIN_FIRST_US 1000000
 #define JOIN_MAX_US 30000000
 
+/* ---- what it hears ---- */
+
+static void add_events(const struct saga_event **events, size_t *count, saga_events on)
+{
+    for (; on != NULL && *on != NULL; on++) {
+        bool known = false;
+        for (size_t i = 0; i < *count; i++)
+            known = known || strcmp(events[i]->name, (*on)->name) == 0;
+        assert(known || *count < HEARING_MAX);
+        if (!known)
+            events[(*count)++] = *on;
+    }
+}
+
+size_t hearing_events(const struct saga_service *service,
+                      const struct saga_event *ret_events[HEARING_MAX + 1])
+{
+    size_t count = 0;
+    for (const struct saga_watch *const *watch = service->watches; watch && *watch; watch++)
+        add_events(ret_events, &count, (*watch)->on);
+    for (const struct saga_step *const *step = service->steps; step && *step; step++) {
+        add_events(ret_events, &count, (*step)->action.on);
+        add_events(ret_events, &count, (*step)->undo.on);
+    }
+    ret_events[count] = NULL;
+    return count;
+}
+
+/* ---- the consumer ---- */
+
 static void told(void *opaque, const char *what)
 {
     (void)opaque;
     log_line(LOG_WARN, NULL, "kafka: %s", what);
 }
 
-bool hearing_open(struct engine *engine, const char *const *topics, char *errbuf, size_t size)
+bool hearing_open(struct engine *engine, char *errbuf, size_t size)
 {
+    const char *topics[HEARING_MAX + 1] = {0};
+    for (size_t i = 0; engine->hears[i] != NULL; i++)
+        topics[i] = engine->hears[i]->name;
     engine->consumer = kafka_consumer_new(config.kafka_bootstrap, engine->service->name,
                                           engine->service->name, topics, told, NULL, errbuf, size);
     if (engine->consumer == NULL)

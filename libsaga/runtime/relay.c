@@ -13,25 +13,11 @@
 
 #define CHUNK 2000            /* rows read at once when behind */
 #define CURSOR_IDLE_US 200000 /* the cursor is written with the next batch, or after this */
-#define REPORTS_US                                                                                 \
-    20000 /* reports are looked at with the next batch, or after this: nobody waits                \
-           * for them, and a wake-up for each would cost as much as the event */
+/* Reports are looked at with the next batch, or after this: nobody waits for them, and a wake-up
+ * for each would cost as much as the event. */
+#define REPORTS_US 20000
 #define COMMIT_US 1000000 /* offsets are committed to Kafka this often */
 #define FLUSH_MS 5000
-
-struct outbox_row {
-    int64_t seq;
-    struct saga_uuid order_id;
-    struct saga_text type, traceparent, payload;
-    int64_t created_us;
-};
-static const struct saga_shape outbox_shape =
-    SAGA_SHAPE(struct outbox_row, SAGA_FIELD(struct outbox_row, seq, SAGA_INT64),
-               SAGA_FIELD(struct outbox_row, order_id, SAGA_UUID),
-               SAGA_FIELD(struct outbox_row, type, SAGA_STRING),
-               SAGA_FIELD(struct outbox_row, traceparent, SAGA_STRING),
-               SAGA_FIELD(struct outbox_row, payload, SAGA_STRING),
-               SAGA_FIELD(struct outbox_row, created_us, SAGA_TIME));
 
 /* ---- the producer ---- */
 
@@ -92,45 +78,6 @@ static void drop_producer(struct engine *engine)
         lane_failed(engine->lanes[i], system_monotonic_us(), random);
 }
 
-static char *put_number(char *end, int64_t number)
-{
-    do
-        *--end = (char)('0' + number % 10);
-    while ((number /= 10) > 0);
-    return end;
-}
-
-/* "<epoch>-<lane>-<seq>": the same on every republication. */
-static struct saga_text event_id(const struct engine *engine, struct arena *arena, int32_t lane,
-                                 int64_t seq)
-{
-    char *text = arena_alloc(arena, 48), *end = text + 48, *at = put_number(end, seq);
-    *--at = '-';
-    at = put_number(at, lane);
-    *--at = '-';
-    size_t len = strlen(engine->epoch);
-    at -= len;
-    memcpy(at, engine->epoch, len);
-    return (struct saga_text){at, (size_t)(end - at)};
-}
-
-static enum saga_verdict send_row(struct engine *engine, struct arena *arena,
-                                  const struct lane *lane, const struct outbox_row *row)
-{
-    char key[SAGA_UUID_TEXT_SIZE];
-    saga_uuid_format(&row->order_id, key);
-    struct envelope envelope = {.id = event_id(engine, arena, lane->number, row->seq),
-                                .source = saga_text(engine->source),
-                                .type = row->type,
-                                .order_id = row->order_id,
-                                .time_us = row->created_us,
-                                .traceparent = row->traceparent};
-    struct envelope_header headers[ENVELOPE_HEADERS_MAX];
-    size_t count = envelope_write(arena, &envelope, headers);
-    return kafka_producer_send(engine->producer, row->type, saga_text(key), row->payload, headers,
-                               count, lane->number, row->seq);
-}
-
 /* Hands one row over and moves the lane; false when no more can be sent now. */
 static bool hand_over(struct engine *engine, struct arena *arena, struct lane *lane,
                       const struct outbox_row *row)
@@ -138,7 +85,8 @@ static bool hand_over(struct engine *engine, struct arena *arena, struct lane *l
     lane_said(lane, row->seq, row->created_us);
     if (engine->producer == NULL || engine->producer_dead || lane_room(lane) <= 0)
         return false;
-    enum saga_verdict verdict = send_row(engine, arena, lane, row);
+    enum saga_verdict verdict =
+        outbox_send(&engine->source, lane->number, row, engine->producer, arena);
     if (verdict == SAGA_RETRY)
         return false;
     if (verdict == SAGA_FATAL) {
@@ -438,29 +386,13 @@ bool relay_idle(const struct engine *engine)
 
 /* ---- beginning and end of a session ---- */
 
-static bool read_epoch(struct engine *engine)
-{
-    struct pg_result *result = NULL;
-    bool ok = engine_ask(engine, sql_read_epoch, NULL, 0, &result) == PG_OK &&
-              pg_result_count(result) == 1;
-    if (ok) {
-        struct saga_uuid id;
-        char text[SAGA_UUID_TEXT_SIZE];
-        memcpy(&id, pg_result_bytes(result, 0, 0).at, sizeof id);
-        saga_uuid_format(&id, text);
-        snprintf(engine->epoch, sizeof engine->epoch, "%.8s", text);
-    }
-    pg_result_free(result);
-    return ok;
-}
-
 bool relay_open(struct engine *engine)
 {
     struct arena arena = {0};
     int32_t before = engine->lanes_count > 0 ? engine->lanes[0]->number : 0;
     struct pg_param param = pg_int32(&arena, before);
     struct pg_result *result = NULL;
-    bool ok = read_epoch(engine) &&
+    bool ok = outbox_read_epoch(engine->pg, &engine->source) &&
               engine_ask(engine, sql_take_lane, &param, 1, &result) == PG_OK &&
               pg_result_count(result) == 1;
     arena_free(&arena);

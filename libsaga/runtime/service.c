@@ -14,6 +14,8 @@
 #include "ports/system.h"
 #include "runtime/describe.h"
 #include "runtime/door.h"
+#include "runtime/hearing.h"
+#include "runtime/outbox.h"
 #include "runtime/park.h"
 #include "saga_sql.h"
 
@@ -28,6 +30,8 @@ static int usage(const struct saga_service *service, FILE *out)
             "  describe        print its part of the saga table\n"
             "  migrate         create or update its tables, as SAGA_OWNER_DATABASE_URL\n"
             "  create-topics   create the topics of the events that it says\n"
+            "  republish       TOPIC: say again what the outbox still holds of it\n"
+            "  reset-offsets   of partitions whose unread records are gone (service stopped)\n"
             "  dead-letters    list | show ID | redrive ID | redrive --all | discard ID\n"
             "  --check-config  check the settings and exit\n"
             "  --help, --version\n\n",
@@ -77,6 +81,29 @@ static int create_topics(const struct saga_service *service)
                             (int)config.replication, 30000, why, sizeof why) == SAGA_OK)
         return 0;
     fprintf(stderr, "%s: create-topics: %s\n", service->name, why);
+    return 1;
+}
+
+static void say_reset(void *opaque, const char *what)
+{
+    (void)opaque;
+    printf("%s\n", what);
+}
+
+static int reset_offsets(const struct saga_service *service)
+{
+    char why[256];
+    const struct saga_event *hears[HEARING_MAX + 1];
+    const char *topics[HEARING_MAX + 1] = {0};
+    if (!require(why, sizeof why, "SAGA_KAFKA_BOOTSTRAP", config.kafka_bootstrap))
+        return fail(service, why);
+    hearing_events(service, hears);
+    for (size_t i = 0; hears[i] != NULL; i++)
+        topics[i] = hears[i]->name;
+    if (kafka_offsets_reset(config.kafka_bootstrap, service->name, topics, 10000, say_reset, NULL,
+                            why, sizeof why) == SAGA_OK)
+        return 0;
+    fprintf(stderr, "%s: reset-offsets: %s\n", service->name, why);
     return 1;
 }
 
@@ -187,6 +214,10 @@ int saga_main(const struct saga_service *service, int argc, char **argv)
         return create_topics(service);
     if (strcmp(command, "dead-letters") == 0)
         return park_command(service, argc - 2, argv + 2);
+    if (strcmp(command, "republish") == 0)
+        return republish_command(service, argc - 2, argv + 2);
+    if (strcmp(command, "reset-offsets") == 0)
+        return reset_offsets(service);
     if (*command == '\0')
         return run(service);
     fprintf(stderr, "%s: unknown command: %s\n\n", service->name, command);

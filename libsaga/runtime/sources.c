@@ -131,7 +131,7 @@ static unsigned take_commands(struct engine *engine)
 
 static const struct saga_event *find_event(const struct engine *engine, struct saga_text topic)
 {
-    for (const struct saga_event **event = engine->hears; *event != NULL; event++)
+    for (const struct saga_event *const *event = engine->hears; *event != NULL; event++)
         if (saga_text_equal(saga_text((*event)->name), topic))
             return *event;
     return NULL;

@@ -1,0 +1,169 @@
+/*
+ * lost.c: what Kafka loses, or does not take: a topic, records that were not read yet, deliveries.
+ * Under load; what deploy/README.md tells to do then, and in the end every order is at its end.
+ */
+#include <criterion/criterion.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "support/auditor.h"
+#include "support/broker.h"
+#include "support/clock.h"
+#include "support/command.h"
+#include "support/harm.h"
+#include "support/http.h"
+#include "support/orders.h"
+#include "support/stack.h"
+
+#define SOON_S 30
+#define ANSWERS_S 60
+#define SETTLE_S 90
+
+static void attach(void)
+{
+    cr_assert(stack_attach());
+}
+
+TestSuite(lost, .init = attach, .timeout = 300);
+
+/* A command of a service's program, on its database; what it printed, or NULL if it failed. */
+static char *run(const char *service, const char *database, const char *command)
+{
+    char line[600], *output = NULL;
+    snprintf(line, sizeof line,
+             "SAGA_DATABASE_URL='%s' SAGA_KAFKA_BOOTSTRAP=%s build/bin/%s-svc %s",
+             stack_address(database), stack_address("KAFKA_BOOTSTRAP"), service, command);
+    if (command_run(stack_root(), (const char *const[]){"sh", "-c", line, NULL}, &output) == 0)
+        return output;
+    free(output);
+    return NULL;
+}
+
+static void run_well(const char *service, const char *database, const char *command,
+                     const char *expected)
+{
+    char *output = NULL;
+    cr_assert(CLOCK_UNTIL(SOON_S, (output = run(service, database, command)) != NULL), "%s %s",
+              service, command);
+    cr_assert_not_null(strstr(output, expected), "%s %s: %s", service, command, output);
+    free(output);
+}
+
+static void settle(struct traffic *traffic)
+{
+    bool all = traffic_end(traffic, ANSWERS_S);
+    cr_assert_null(traffic_complaint(traffic), "%s", traffic_complaint(traffic));
+    cr_assert(all);
+    auditor_holds(SETTLE_S);
+    traffic_free(traffic);
+}
+
+/* Whoever hears the topic hears the new one: an order in each partition went all its way. */
+static void wait_heard(const char *event)
+{
+    for (int i = 0; i < 10; i++) {
+        struct order_answer answer = order_send(order_body(NULL, NULL, NULL), NULL);
+        char *events = NULL;
+        cr_assert(order_reaches(answer.id, "completed", SOON_S), "%s", answer.id);
+        cr_assert(CLOCK_UNTIL(SOON_S, ({
+                                  free(events);
+                                  events = order_timeline(answer.id);
+                                  events != NULL &&strstr(events, event) != NULL;
+                              })),
+                  "%s: %s", answer.id, events);
+        free(events);
+        order_answer_free(&answer);
+    }
+}
+
+Test(lost, topic_is_made_anew_and_said_again)
+{
+    struct traffic *traffic = traffic_begin(HARM_RATE);
+    harm_wait_accepted(traffic);
+    cr_assert(broker_delete_topic(stack_address("KAFKA_BOOTSTRAP"), "payment.done"));
+    harm_wait_accepted(traffic); /* it is missed for a while */
+    run_well("payment", "PAYMENT_DB", "create-topics", "");
+    wait_heard("payment.done");
+    run_well("payment", "PAYMENT_DB", "republish payment.done", " events were said again");
+    settle(traffic);
+}
+
+/* ---- records that are gone before they were read ---- */
+
+static bool readyz_says(const char *what)
+{
+    struct http_answer *answer =
+        http_call(stack_address("SHIPPING_OPS"), "GET", "/readyz", NULL, NULL, 5000);
+    bool says = answer != NULL && answer->status == 503 && strstr(answer->body, what) != NULL;
+    http_answer_free(answer);
+    return says;
+}
+
+static bool is_gone(const char *name)
+{
+    struct stack_part part;
+    return stack_part(name, &part) && part.pid == 0;
+}
+
+Test(lost, records_gone_unread_are_told_and_made_good)
+{
+    struct traffic *traffic = traffic_begin(HARM_RATE);
+    harm_wait_accepted(traffic);
+    cr_assert(stack_signal("shipping-svc", SIGSTOP));
+    harm_wait_accepted(traffic);
+    for (int32_t i = 0; i < 2; i++) /* all there are: -1 is the end */
+        cr_assert(
+            broker_delete_records(stack_address("KAFKA_BOOTSTRAP"), "inventory.reserved", i, -1));
+    cr_assert(stack_signal("shipping-svc", SIGCONT));
+    cr_assert(CLOCK_UNTIL(SOON_S, readyz_says("are gone and were never read")));
+    cr_assert(readyz_says("kafka: inventory.reserved/"));
+    /* It stays up, and so. */
+    harm_wait_accepted(traffic);
+    cr_assert(readyz_says("are gone and were never read"));
+    cr_assert_null(run("shipping", "SHIPPING_DB", "reset-offsets"), "while it has members");
+    cr_assert(stack_signal("shipping-svc", SIGTERM));
+    cr_assert(CLOCK_UNTIL(SOON_S, is_gone("shipping-svc")));
+    run_well("shipping", "SHIPPING_DB", "reset-offsets", "inventory.reserved/");
+    cr_assert(stack_up("shipping-svc", NULL));
+    run_well("inventory", "INVENTORY_DB", "republish inventory.reserved",
+             " events were said again");
+    settle(traffic);
+}
+
+/* ---- deliveries ---- */
+
+static int64_t count_in_log(const char *name, const char *what)
+{
+    char line[500], *output = NULL;
+    snprintf(line, sizeof line, "grep -c '%s' \"$SAGA_STATE_DIR/log/%s.log\"", what, name);
+    command_run("/", (const char *const[]){"sh", "-c", line, NULL}, &output);
+    int64_t count = output ? strtoll(output, NULL, 10) : -1;
+    free(output);
+    return count;
+}
+
+/*
+ * Kafka is away for longer than a delivery may take: producers are given up, and the lanes read
+ * their tables again. SAGA_TEST_AWAY_S=70: the same with the time that services have by default.
+ */
+Test(lost, deliveries_time_out, .init = harm_attach)
+{
+    static const char timed_out[] = "not delivered: Local: Message timed out";
+    const char *away = getenv("SAGA_TEST_AWAY_S");
+    int64_t away_us = (away ? strtoll(away, NULL, 10) : 6) * 1000000;
+    cr_assert(stack_restart("payment-svc", away ? NULL : "SAGA_DELIVERY_S=2"));
+    int64_t before = count_in_log("payment-svc", timed_out);
+    struct traffic *traffic = harm_begin();
+    int64_t from_us = clock_us();
+    cr_assert(stack_kill("kafka"));
+    cr_assert(CLOCK_UNTIL(away_us / 1000000 + SOON_S,
+                          clock_us() - from_us > away_us &&
+                              count_in_log("payment-svc", timed_out) > before),
+              "no delivery timed out");
+    cr_assert(stack_up("kafka", NULL));
+    harm_wait_accepted(traffic);
+    harm_end(traffic);
+    cr_assert(stack_restart("payment-svc", NULL));
+}
