@@ -91,7 +91,8 @@ void sources_answer(struct engine *engine, struct batch_message *message,
                     enum engine_outcome outcome);
 
 /* relay.c: the outbox. */
-bool relay_open(struct engine *engine); /* after a (re)connection: lane, epoch */
+/* After a (re)connection: lane, epoch. False: *ret_why tells. */
+bool relay_open(struct engine *engine, const char **ret_why);
 void relay_send_outbox(struct engine *engine, size_t from, size_t to, struct arena *arena);
 void relay_publish(struct engine *engine);    /* announce: the batch's events, from memory */
 void relay_work(struct engine *engine);       /* reports, catching up, cursor, adoption */

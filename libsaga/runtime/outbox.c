@@ -13,20 +13,28 @@ const struct saga_shape outbox_shape =
                SAGA_FIELD(struct outbox_row, payload, SAGA_STRING),
                SAGA_FIELD(struct outbox_row, created_us, SAGA_TIME));
 
-bool outbox_read_epoch(struct pg *pg, struct outbox_source *ret_source)
+bool outbox_read_epoch(struct pg *pg, struct outbox_source *ret_source, const char **ret_why)
 {
     struct pg_result *result = NULL;
+    const char *why = NULL;
     pg_send(pg, sql_read_epoch, NULL, 0, &result);
-    bool ok = pg_sync(pg) == PG_OK && pg_result_count(result) == 1;
-    if (ok) {
+    if (pg_sync(pg) != PG_OK)
+        why = pg_error(pg);
+    else if (pg_result_count(result) != 1)
+        why = "it has no epoch: run migrate";
+    else if (pg_result_int(result, 0, 1, 0) > OUTBOX_SCHEMA)
+        why = "its tables are of a later version than this program";
+    if (why == NULL) {
         struct saga_uuid id;
         char text[SAGA_UUID_TEXT_SIZE];
         memcpy(&id, pg_result_bytes(result, 0, 0).at, sizeof id);
         saga_uuid_format(&id, text);
         snprintf(ret_source->epoch, sizeof ret_source->epoch, "%.8s", text);
+    } else {
+        *ret_why = why;
     }
     pg_result_free(result);
-    return ok;
+    return why == NULL;
 }
 
 void outbox_source_of(const struct saga_service *service, struct outbox_source *ret_source)

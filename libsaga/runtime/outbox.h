@@ -7,6 +7,7 @@
 #include "saga/service.h"
 
 #define OUTBOX_LANES 64 /* as in schema.sql */
+#define OUTBOX_SCHEMA 1 /* the version of the tables that this program knows */
 
 struct outbox_row {
     int64_t seq;
@@ -23,8 +24,9 @@ struct outbox_source {
 };
 void outbox_source_of(const struct saga_service *service, struct outbox_source *ret_source);
 
-/* Reads the database's epoch; false: pg_error tells. */
-bool outbox_read_epoch(struct pg *pg, struct outbox_source *ret_source);
+/* Reads the database's epoch. False: *ret_why tells: the database does not answer (pg_error), or
+ * its tables are of a later version. */
+bool outbox_read_epoch(struct pg *pg, struct outbox_source *ret_source, const char **ret_why);
 /* Hands a row to the producer, whose verdict it is. */
 enum saga_verdict outbox_send(const struct outbox_source *source, int32_t lane,
                               const struct outbox_row *row, struct kafka_producer *producer,

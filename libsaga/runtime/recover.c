@@ -12,12 +12,13 @@ bool recover_connect(struct engine *engine)
     while (!atomic_load(&engine->stop)) {
         enum pg_status status = pg_connect(engine->pg, CONNECT_MS);
         engine_lose_if(engine, status == PG_OK && FAILPOINT(start_connected));
-        if (status == PG_OK && relay_open(engine) && !FAILPOINT(start_lane_taken)) {
+        const char *why = pg_error(engine->pg);
+        if (status == PG_OK && relay_open(engine, &why) && !FAILPOINT(start_lane_taken)) {
             engine_database_is(engine, NULL);
             return true;
         }
-        engine_database_is(engine, pg_error(engine->pg));
-        log_line(LOG_WARN, NULL, "database: %s; next try in %d ms", pg_error(engine->pg), wait_ms);
+        engine_database_is(engine, why);
+        log_line(LOG_WARN, NULL, "database: %s; next try in %d ms", why, wait_ms);
         pg_disconnect(engine->pg);
         sources_expire(engine);
         if (atomic_load(&engine->draining))

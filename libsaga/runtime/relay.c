@@ -386,16 +386,16 @@ bool relay_idle(const struct engine *engine)
 
 /* ---- beginning and end of a session ---- */
 
-bool relay_open(struct engine *engine)
+/* The first lane that is free, its own of before if it can be had. */
+static bool take_lane(struct engine *engine, const char **ret_why)
 {
     struct arena arena = {0};
     int32_t before = engine->lanes_count > 0 ? engine->lanes[0]->number : 0;
     struct pg_param param = pg_int32(&arena, before);
     struct pg_result *result = NULL;
-    bool ok = outbox_read_epoch(engine->pg, &engine->source) &&
-              engine_ask(engine, sql_take_lane, &param, 1, &result) == PG_OK &&
-              pg_result_count(result) == 1;
-    arena_free(&arena);
+    enum pg_status status = engine_ask(engine, sql_take_lane, &param, 1, &result);
+    bool ok = status == PG_OK && pg_result_count(result) == 1;
+    *ret_why = status == PG_OK ? "no outbox lane is free" : pg_error(engine->pg);
     if (ok) {
         /* Locks of adopted lanes died with the session. */
         while (engine->lanes_count > 1)
@@ -404,12 +404,16 @@ bool relay_open(struct engine *engine)
             engine->lanes[engine->lanes_count++] = new_lane();
         ok = open_lane(engine, engine->lanes[0], (int32_t)pg_result_int(result, 0, 0, 0));
     }
-    if (!ok && pg_connected(engine->pg) && pg_error(engine->pg)[0] == '\0')
-        log_line(LOG_WARN, NULL, "no outbox lane is free");
-    if (ok && (int32_t)pg_result_int(result, 0, 0, 0) != before)
+    if (ok && engine->lanes[0]->number != before)
         log_line(LOG_INFO, NULL, "writes outbox lane %d", engine->lanes[0]->number);
     pg_result_free(result);
+    arena_free(&arena);
     return ok;
+}
+
+bool relay_open(struct engine *engine, const char **ret_why)
+{
+    return outbox_read_epoch(engine->pg, &engine->source, ret_why) && take_lane(engine, ret_why);
 }
 
 void relay_close(struct engine *engine)

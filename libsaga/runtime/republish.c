@@ -101,8 +101,10 @@ static void say_all(struct republish *work)
 static bool open_both(struct republish *work, const char *name)
 {
     work->pg = pg_new(config.database_url, name);
-    if (pg_connect(work->pg, 10000) != PG_OK || !outbox_read_epoch(work->pg, &work->source)) {
-        fail(work, pg_error(work->pg));
+    const char *reason = pg_error(work->pg);
+    if (pg_connect(work->pg, 10000) != PG_OK ||
+        !outbox_read_epoch(work->pg, &work->source, &reason)) {
+        fail(work, reason);
         return false;
     }
     char why[256];

@@ -1,1 +1,1 @@
-SELECT id FROM epoch;
+SELECT id, version::bigint FROM epoch;

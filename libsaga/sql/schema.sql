@@ -6,6 +6,8 @@ CREATE TABLE IF NOT EXISTS epoch (
     id       uuid NOT NULL
 );
 INSERT INTO epoch (id) VALUES (gen_random_uuid()) ON CONFLICT DO NOTHING;
+-- Of the tables, the library's and the service's: a program does not touch those of a later one (OUTBOX_SCHEMA).
+ALTER TABLE epoch ADD COLUMN IF NOT EXISTS version integer NOT NULL DEFAULT 1;
 
 -- A lane has one writer at a time: who holds the advisory lock of its number.
 CREATE TABLE IF NOT EXISTS lane (

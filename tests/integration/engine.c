@@ -312,6 +312,24 @@ Test(engine, a_database_that_says_no)
     cr_assert_eq(count_of(person, things_count), 1);
 }
 
+/* What a later program has migrated is not touched by an earlier one, which says why. */
+Test(engine, tables_of_a_later_version)
+{
+    cr_assert(becomes_healthy(true));
+    run(person, "UPDATE epoch SET version = version + 1");
+    cut_off();
+    run_for_database("ALTER DATABASE %s ALLOW_CONNECTIONS true");
+    cr_assert(becomes_healthy(false));
+    struct engine_health health;
+    int64_t until_us = system_monotonic_us() + 20000000;
+    do
+        engine_health(engine, &health);
+    while (strstr(health.detail, "later version") == NULL && system_monotonic_us() < until_us);
+    cr_assert_not_null(strstr(health.detail, "later version"), "%s", health.detail);
+    run(person, "UPDATE epoch SET version = version - 1");
+    cr_assert(becomes_healthy(true));
+}
+
 /* Told to end meanwhile, it does not wait for the database. */
 Test(engine, a_drain_does_not_wait_for_a_database_that_says_no)
 {
