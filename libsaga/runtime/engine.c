@@ -354,6 +354,7 @@ static void engine_loop_once(struct engine *engine)
     }
     finish_batch(engine);
     relay_work(engine);
+    refused_work(engine);
     upkeep_work(engine);
 }
 

@@ -49,7 +49,7 @@ struct engine {
     struct outbox_source source;
     const struct saga_event *hears[HEARING_MAX + 1];
     int64_t next_tick_us, next_timer_us, next_cursor_us, next_commit_us, next_reports_us;
-    int64_t next_truncate_us, next_keys_us;
+    int64_t next_truncate_us, next_keys_us, next_refused_us;
     struct {
         int32_t lane;
         int64_t seq;
@@ -102,6 +102,9 @@ int64_t relay_next_us(const struct engine *engine);
 
 /* counts.c: adds what became of the messages [from, to) to the metrics. */
 void counts_add(struct batch *batch, size_t from, size_t to);
+
+/* refused.c: what the broker refused. */
+void refused_work(struct engine *engine);
 
 /* upkeep.c: rows that are kept no longer. */
 int32_t upkeep_slot(void); /* of the outbox: where rows go now */

@@ -4,8 +4,7 @@ WITH chosen AS (
     WHERE ($1::bigint = 0 AND state < 3) OR (id = $1::bigint AND state < 4)
 ), marked AS (
     UPDATE dead_letter SET state = 2
-    WHERE record_partition >= 0
-      AND (id IN (SELECT id FROM chosen) OR (state < 3 AND order_id IN (SELECT order_id FROM chosen)))
+    WHERE id IN (SELECT id FROM chosen) OR (state < 3 AND order_id IN (SELECT order_id FROM chosen))
     RETURNING id
 )
 SELECT count(*)::bigint FROM marked;

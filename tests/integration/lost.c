@@ -12,6 +12,7 @@
 #include "support/broker.h"
 #include "support/clock.h"
 #include "support/command.h"
+#include "support/db.h"
 #include "support/harm.h"
 #include "support/http.h"
 #include "support/orders.h"
@@ -129,6 +130,46 @@ Test(lost, records_gone_unread_are_told_and_made_good)
     cr_assert(stack_up("shipping-svc", NULL));
     run_well("inventory", "INVENTORY_DB", "republish inventory.reserved",
              " events were said again");
+    settle(traffic);
+}
+
+/* ---- events that the broker refuses ---- */
+
+/* An order with so many items that its event is larger than the topic takes. */
+static char *large_order(void)
+{
+    char *body = malloc(20000), *end = body;
+    cr_assert_not_null(body);
+    end += snprintf(end, 200,
+                    "{\"customer_id\":\"c\",\"currency\":\"EUR\",\"payment_method\":\"pm_card\","
+                    "\"shipping_address\":{\"country\":\"DE\"},\"items\":[");
+    for (int i = 1; i <= 100; i++)
+        end += snprintf(end, 100, "%s{\"sku\":\"SKU-%d\",\"quantity\":1,\"unit_amount\":1}",
+                        i > 1 ? "," : "", i);
+    snprintf(end, 4, "]}");
+    return body;
+}
+
+Test(lost, event_that_is_refused_is_parked_and_said_again, .init = harm_attach)
+{
+    const char *kafka = stack_address("KAFKA_BOOTSTRAP");
+    struct traffic *traffic = harm_begin();
+    cr_assert(broker_set_topic(kafka, "order.created", "max.message.bytes", "3000"));
+    char *body = large_order();
+    struct order_answer answer = order_send(body, NULL);
+    cr_assert_eq(answer.status, 201);
+    cr_assert(CLOCK_UNTIL(SOON_S, db_int(DB_ORDER,
+                                         "SELECT count(*) FROM dead_letter WHERE state = 0 AND"
+                                         " reason = 'refused_by_broker' AND order_id = $1::uuid",
+                                         answer.id) == 1));
+    harm_wait_accepted(traffic); /* the others go on, and are not parked with it */
+    cr_assert_eq(db_int(DB_ORDER, "SELECT count(*) FROM dead_letter WHERE state = 0", NULL), 1);
+    cr_assert(broker_set_topic(kafka, "order.created", "max.message.bytes", NULL));
+    run_well("order", "ORDER_DB", "dead-letters redrive --all", "1 to be redriven");
+    cr_assert(order_reaches(answer.id, "completed", SOON_S));
+    order_answer_free(&answer);
+    free(body);
+    auditor_rest();
     settle(traffic);
 }
 
