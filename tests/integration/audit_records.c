@@ -112,7 +112,7 @@ static void stop_payment(void)
     struct stack_part part;
     cr_assert(stack_part("payment-svc", &part));
     cr_assert_eq(kill(part.pid, SIGTERM), 0);
-    cr_assert(CLOCK_UNTIL(25, kill(part.pid, 0) != 0));
+    cr_assert(CLOCK_UNTIL(25, stack_gone(part.pid)));
 }
 
 /* What retention took is no contradiction, and hides none about the other partitions. */

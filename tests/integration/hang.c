@@ -50,10 +50,10 @@ static void ends_in_time(const char *service, void (*resume)(void))
     cr_assert(stack_part(service, &part)); /* asks the servers too: it takes a while */
     int64_t began_us = clock_us();
     cr_assert_eq(kill(part.pid, SIGTERM), 0);
-    bool ended = CLOCK_UNTIL(END_S, kill(part.pid, 0) != 0);
+    bool ended = CLOCK_UNTIL(END_S, stack_gone(part.pid));
     double took_s = (double)(clock_us() - began_us) / 1e6;
     resume();
-    cr_assert(CLOCK_UNTIL(SOON_S, kill(part.pid, 0) != 0));
+    cr_assert(CLOCK_UNTIL(SOON_S, stack_gone(part.pid)));
     cr_assert(stack_up(service, NULL));
     cr_assert(ended, "%s has not ended after %.1f s", service, took_s);
 }

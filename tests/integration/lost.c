@@ -22,12 +22,19 @@
 #define ANSWERS_S 60
 #define SETTLE_S 90
 
-static void attach(void)
+/* What is lost is lost for all orders of before too: so this stack is its own. */
+static void begin(void)
 {
-    cr_assert(stack_attach());
+    cr_assert(stack_begin());
 }
 
-TestSuite(lost, .init = attach, .timeout = 300);
+static void end(void)
+{
+    stack_end(false);
+}
+
+TestSuite(lost, .init = begin, .fini = end, .timeout = 300);
+TestSuite(undelivered, .init = harm_attach, .timeout = 300);
 
 /* A command of a service's program, on its database; what it printed, or NULL if it failed. */
 static char *run(const char *service, const char *database, const char *command)
@@ -150,7 +157,7 @@ static char *large_order(void)
     return body;
 }
 
-Test(lost, event_that_is_refused_is_parked_and_said_again, .init = harm_attach)
+Test(undelivered, event_that_is_refused_is_parked_and_said_again)
 {
     const char *kafka = stack_address("KAFKA_BOOTSTRAP");
     struct traffic *traffic = harm_begin();
@@ -189,7 +196,7 @@ static int64_t count_in_log(const char *name, const char *what)
  * Kafka is away for longer than a delivery may take: producers are given up, and the lanes read
  * their tables again. SAGA_TEST_AWAY_S=70: the same with the time that services have by default.
  */
-Test(lost, deliveries_time_out, .init = harm_attach)
+Test(undelivered, deliveries_time_out)
 {
     static const char timed_out[] = "not delivered: Local: Message timed out";
     const char *away = getenv("SAGA_TEST_AWAY_S");

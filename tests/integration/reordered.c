@@ -38,7 +38,7 @@ static void payment_stops(void)
     struct stack_part part;
     cr_assert(stack_part("payment-svc", &part));
     cr_assert_eq(kill(part.pid, SIGTERM), 0);
-    cr_assert(CLOCK_UNTIL(SOON_S, kill(part.pid, 0) != 0));
+    cr_assert(CLOCK_UNTIL(SOON_S, stack_gone(part.pid)));
 }
 
 static void payment_goes_on_at(const int64_t offsets[PARTITIONS])

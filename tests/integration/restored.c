@@ -43,7 +43,7 @@ static void stop(void)
     for (size_t i = 0; i < STOPPED; i++) {
         cr_assert(stack_part(stopped[i], &part) && part.pid > 1);
         cr_assert_eq(kill(part.pid, i == STOPPED - 1 ? SIGINT : SIGTERM), 0);
-        cr_assert(CLOCK_UNTIL(30, kill(part.pid, 0) != 0 && errno == ESRCH), "%s", stopped[i]);
+        cr_assert(CLOCK_UNTIL(30, stack_gone(part.pid)), "%s", stopped[i]);
     }
 }
 

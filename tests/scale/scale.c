@@ -169,7 +169,7 @@ static void end_services(void)
     struct stack_part part;
     for (size_t i = 0; i < DATABASES; i++)
         if (!stack_part(databases[i].service, &part) || kill(part.pid, SIGTERM) != 0 ||
-            !CLOCK_UNTIL(30, kill(part.pid, 0) != 0 && errno == ESRCH))
+            !CLOCK_UNTIL(30, stack_gone(part.pid)))
             fail(databases[i].service, "does not end");
 }
 

@@ -271,7 +271,7 @@ bool stack_signal(const char *name, int number)
     return stack_part(name, &part) && part.pid > 1 && kill(part.pid, number) == 0;
 }
 
-static bool gone(pid_t pid)
+bool stack_gone(pid_t pid)
 {
     char path[32], line[256], state = 0;
 
@@ -290,7 +290,7 @@ bool stack_kill(const char *name)
 
     if (!stack_part(name, &part) || part.pid <= 1 || kill(part.pid, SIGKILL) != 0)
         return false;
-    return CLOCK_UNTIL(10, gone(part.pid));
+    return CLOCK_UNTIL(10, stack_gone(part.pid));
 }
 
 bool stack_up(const char *name, const char *setting)

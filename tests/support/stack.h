@@ -44,6 +44,8 @@ size_t stack_parts(struct stack_part ret_parts[STACK_PARTS]);
 /* One part; false if there is none of that name. */
 bool stack_part(const char *name, struct stack_part *ret);
 
+/* The process runs no more: it may still wait for its parent to collect it. */
+bool stack_gone(pid_t pid);
 /* kill -9 by process id, and waits until it is gone; false if it did not run. */
 bool stack_kill(const char *name);
 bool stack_signal(const char *name, int signal);

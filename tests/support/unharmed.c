@@ -64,7 +64,8 @@ static void check_rows(int accepted, int keyed)
     cr_assert_eq(now.keys, before.keys + keyed, "%d accepted with a key", keyed);
     cr_assert_eq(db_int(DB_ORDER,
                         "SELECT count(*) FROM outbox"
-                        " WHERE type = 'order.created' AND created_at >= $1::timestamptz",
+                        " WHERE type = 'order.created' AND created_at >= $1::timestamptz"
+                        " AND created_at < now() + interval '1 min'" /* a clock has jumped */,
                         begun_at),
                  accepted);
     cr_assert_leq(now.orphans, before.orphans); /* other tests may have planted some */
