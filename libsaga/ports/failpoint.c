@@ -42,7 +42,10 @@ bool failpoint_passed(enum failpoint point)
     if (control->armed != (int)point + 1 || --control->countdown != 0)
         return false;
     enum failpoint_fault fault = (enum failpoint_fault)control->fault;
-    control->armed = 0;
+    control->fault = control->next_fault;
+    control->countdown = 1;
+    control->armed = control->next;
+    control->next = 0;
     control->fired++;
     if (fault == FAILPOINT_KILL)
         kill(getpid(), SIGKILL);

@@ -28,10 +28,15 @@
     POINT(offsets_uncommitted, true, "offsets are stored, the broker does not know")               \
     POINT(backlog_unread, true, "a lane is behind, its rows are not read")                         \
     POINT(consumer_failed, true, "a batch is done, the consumer goes on")                          \
-    POINT(timers_taken, false, "due timers are read, not decided")                                 \
+    POINT(timers_taken, true, "due timers are read, not decided")                                  \
     POINT(door_received, true, "a request is there, nothing is done")                              \
-    POINT(door_answering, false, "the answer is known, not sent")                                  \
-    POINT(key_unremembered, true, "committed, Redis does not know the key")
+    POINT(door_answering, true, "the answer is known, not sent")                                   \
+    POINT(key_unremembered, true, "committed, Redis does not know the key")                        \
+    POINT(doubt_unresolved, true, "connected again, a COMMIT is still in doubt")                   \
+    POINT(producer_unmade, true, "the producer is gone, there is no new one")                      \
+    POINT(outbox_untruncated, true, "old rows are looked for, none is gone")                       \
+    POINT(keys_unexpired, true, "old keys are looked for, none is gone")                           \
+    POINT(partitions_unread, false, "partitions are given, nothing is read")
 
 enum failpoint {
 #define FAILPOINT_ENUM(name, fails, where) FAILPOINT_##name,
@@ -52,6 +57,8 @@ struct failpoint_control {
     _Atomic int fault;
     _Atomic int countdown; /* fires when the point is passed for the nth time */
     _Atomic int fired;
+    _Atomic int next; /* as armed, from when that has fired, for the first time it is passed */
+    _Atomic int next_fault;
     _Atomic int passed[FAILPOINT_COUNT];
 };
 

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "ports/failpoint.h"
 #include "ports/kafka_inside.h"
 
 #define PARTITIONS_MAX 1024
@@ -200,10 +201,12 @@ void kafka_on_rebalance(rd_kafka_t *client, rd_kafka_resp_err_t err,
                         rd_kafka_topic_partition_list_t *list, void *opaque)
 {
     (void)client;
-    if (err == RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS)
+    if (err == RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS) {
+        (void)FAILPOINT(partitions_unread);
         on_assign(opaque, list);
-    else
+    } else {
         on_revoke(opaque);
+    }
 }
 
 /* ---- an offset that the partition does not have ---- */

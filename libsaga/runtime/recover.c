@@ -67,7 +67,7 @@ bool recover(struct engine *engine, size_t from, size_t to)
         pg_disconnect(engine->pg);
         if (!recover_connect(engine))
             return true;
-        if (in_doubt && engine->lanes[0]->number != lane) {
+        if (in_doubt && (engine->lanes[0]->number != lane || FAILPOINT(doubt_unresolved))) {
             give_up_commands(engine, from, to);
             in_doubt = false;
         }

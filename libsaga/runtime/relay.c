@@ -57,6 +57,8 @@ static void delivered(void *opaque, int32_t number, int64_t seq, enum saga_verdi
 static bool make_producer(struct engine *engine)
 {
     char why[256];
+    if (FAILPOINT(producer_unmade))
+        return false;
     engine->producer =
         kafka_producer_new(config.kafka_bootstrap, engine->service->name, config.delivery_s * 1000,
                            delivered, engine, why, sizeof why);

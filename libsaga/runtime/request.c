@@ -260,11 +260,11 @@ void saga_request_add_header(struct saga_request *request, const char *name, con
 void request_answer(struct saga_request *request, int status, const char *content_type,
                     struct saga_text body)
 {
+    if (request->route != NULL && request->route->route->json && FAILPOINT(door_answering))
+        status = 503;
     http_answer_header(request->exchange, "X-Request-Id", request->id);
     door_count(request, status);
     const char *path = request->route ? request->route->route->path : "";
-    if (request->route != NULL && request->route->route->json)
-        (void)FAILPOINT(door_answering);
     if (status >= 500 && strcmp(path, "/readyz") != 0) { /* that is its normal way to say no */
         struct log_about about = {.traceparent = request->traceparent};
         log_line(LOG_WARN, &about, "%s %s: %d", http_method(request->exchange), path, status);

@@ -208,8 +208,8 @@ static void take_timers(struct engine *engine)
     struct pg_result *result = NULL;
     if (engine_ask(engine, timer->due, params, 2, &result) != PG_OK)
         return;
-    if (pg_result_count(result) > 0)
-        (void)FAILPOINT(timers_taken);
+    if (pg_result_count(result) > 0 && FAILPOINT(timers_taken))
+        pg_disconnect(engine->pg);
     if (pg_result_count(result) == (size_t)max)
         engine->next_timer_us = 0;
     for (size_t i = 0; i < pg_result_count(result); i++) { /* at most max: what there is room for */

@@ -1,4 +1,5 @@
 /* upkeep.c: what only ever grows is cut: acknowledged outbox rows, idempotency keys. */
+#include "ports/failpoint.h"
 #include "ports/system.h"
 #include "runtime/engine_inside.h"
 #include "saga_sql.h"
@@ -23,6 +24,8 @@ static void truncate_slots(struct engine *engine)
 {
     struct arena arena = {0};
     int32_t current = upkeep_slot();
+    if (FAILPOINT(outbox_untruncated))
+        pg_disconnect(engine->pg);
     for (int32_t age = 2; age < SLOTS; age++) {
         int32_t slot = (current + SLOTS - age) % SLOTS;
         struct pg_param params[] = {pg_int32(&arena, slot),
@@ -42,6 +45,8 @@ static bool expire_keys(struct engine *engine)
         pg_int32(&arena, KEYS_MAX),
     };
     struct pg_result *result = NULL;
+    if (FAILPOINT(keys_unexpired))
+        pg_disconnect(engine->pg);
     bool more = engine_ask(engine, engine->service->expire_keys, params, 2, &result) == PG_OK &&
                 pg_result_int(result, 0, 0, 0) == KEYS_MAX;
     pg_result_free(result);

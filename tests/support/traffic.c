@@ -16,6 +16,7 @@
 #define CONNECTIONS_MAX 256
 #define TIMEOUT_MS 5000
 #define AGAIN_US 100000
+#define WISHES_MAX 1024
 #define CANCEL UINT64_C(0x8000000000000000) /* of a tag */
 
 struct traffic {
@@ -27,11 +28,16 @@ struct traffic {
         char id[40];
         bool asked_again;
     } * orders;
-    atomic_size_t sent, accepted;
+    atomic_size_t sent, accepted, too_late;
     atomic_bool ending, stop;
     size_t *again; /* orders to be sent again, at again_us */
     size_t again_count;
     int64_t again_us;
+    struct wish {
+        size_t n;
+        int64_t at_us;
+    } wishes[WISHES_MAX]; /* to be cancelled then */
+    size_t wishes_count;
     char complaint[400];
 };
 
@@ -84,19 +90,44 @@ static void note_order(struct traffic *traffic, size_t n, const struct http_answ
     json_decref(order);
 }
 
+/* One in five is cancelled by its customer: at once, on its way, and when it has shipped. */
+static void plan_cancel(struct traffic *traffic, size_t n)
+{
+    static const int after_ms[] = {0, 2, 4, 6, 8, 12, 20, 500};
+    if (n % 5 != 2 || traffic->wishes_count == WISHES_MAX)
+        return;
+    int64_t at_us = clock_us() + after_ms[n / 5 % 8] * 1000;
+    traffic->wishes[traffic->wishes_count++] = (struct wish){n, at_us};
+}
+
+static void send_cancels(struct traffic *traffic, int64_t now_us)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < traffic->wishes_count; i++) {
+        struct wish wish = traffic->wishes[i];
+        char path[96];
+        if (wish.at_us > now_us && !atomic_load(&traffic->ending)) {
+            traffic->wishes[kept++] = wish;
+            continue;
+        }
+        snprintf(path, sizeof path, "/v1/orders/%s/cancel", traffic->orders[wish.n].id);
+        http_pool_send(traffic->pool, wish.n | CANCEL, "POST", path, NULL, NULL);
+    }
+    traffic->wishes_count = kept;
+}
+
 static void answered(void *opaque, uint64_t tag, const struct http_answer *answer)
 {
     struct traffic *traffic = opaque;
     size_t n = (size_t)(tag & ~CANCEL);
-    if (tag & CANCEL) /* a customer's wish: it may come too late, or be lost */
+    if (tag & CANCEL) { /* a customer's wish: it may come too late, or be lost */
+        if (answer->status == 409)
+            atomic_fetch_add(&traffic->too_late, 1);
         return;
+    }
     if (answer->status == 201) {
         note_order(traffic, n, answer);
-        if (n % 10 == 9) {
-            char path[96];
-            snprintf(path, sizeof path, "/v1/orders/%s/cancel", traffic->orders[n].id);
-            http_pool_send(traffic->pool, n | CANCEL, "POST", path, NULL, NULL);
-        }
+        plan_cancel(traffic, n);
         /* One in ten did not see the answer, and asks once more: it must get the same. */
         if (n % 10 == 4 && !traffic->orders[n].asked_again) {
             traffic->orders[n].asked_again = true;
@@ -131,9 +162,10 @@ static void *work(void *opaque)
                atomic_load(&traffic->sent) < ORDERS_MAX)
             send_order(traffic, atomic_fetch_add(&traffic->sent, 1));
         send_again(traffic, now_us);
+        send_cancels(traffic, now_us);
         http_pool_work(traffic->pool, 2000);
         if (atomic_load(&traffic->ending) && traffic->again_count == 0 &&
-            http_pool_pending(traffic->pool) == 0)
+            traffic->wishes_count == 0 && http_pool_pending(traffic->pool) == 0)
             break;
     }
     return NULL;
@@ -169,6 +201,11 @@ size_t traffic_accepted(const struct traffic *traffic)
 size_t traffic_sent(const struct traffic *traffic)
 {
     return atomic_load(&traffic->sent);
+}
+
+size_t traffic_too_late(const struct traffic *traffic)
+{
+    return atomic_load(&traffic->too_late);
 }
 
 bool traffic_end(struct traffic *traffic, int seconds)

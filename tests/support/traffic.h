@@ -1,7 +1,8 @@
 /*
  * traffic.h: customers who do not give up: orders at a steady rate, in the background, each with an
  * Idempotency-Key and sent again until it has an answer. Some will be refused by a step, some are
- * cancelled by their customer.
+ * cancelled by their customer: at once, while they
+ * travel, and when they have shipped.
  */
 #ifndef SUPPORT_TRAFFIC_H
 #define SUPPORT_TRAFFIC_H
@@ -16,6 +17,8 @@ struct traffic *traffic_begin(double rate);
 const char *traffic_keys(const struct traffic *traffic);
 /* Orders that have their answer so far; any thread. */
 size_t traffic_accepted(const struct traffic *traffic);
+/* Cancels so far that were refused, since the order had shipped; any thread. */
+size_t traffic_too_late(const struct traffic *traffic);
 /* Sends no new orders, and goes on until all have their answer; false: not within the time. */
 bool traffic_end(struct traffic *traffic, int seconds);
 size_t traffic_sent(const struct traffic *traffic);
