@@ -125,11 +125,21 @@ static bool session_is(const char *pid, const char *what)
     return db_int(DB_PAYMENT, sql, pid) == 1;
 }
 
+static bool has_caught_up(void)
+{
+    char series[2][80];
+    for (int i = 0; i < 2; i++)
+        snprintf(series[i], sizeof series[i], PART_OF_ORDERS, i);
+    const char *base = stack_address("PAYMENT_OPS");
+    return metric_of(base, series[0]) <= 3 && metric_of(base, series[1]) <= 3;
+}
+
 /* Stops the process in its batch: the transaction is open. False: it had sent its COMMIT already;
  * or it holds rows, and the other would wait for them until the server ends the session that idles
  * in its transaction. */
 static bool stop_in_a_batch(const char *name, const char *pid)
 {
+    cr_assert(CLOCK_UNTIL(20, has_caught_up())); /* a large batch would have some of everything */
     db_hold(DB_PAYMENT, "LOCK TABLE payment");
     cr_assert(CLOCK_UNTIL(10, session_is(pid, "wait_event_type = 'Lock'")));
     cr_assert(stack_signal(name, SIGSTOP));
