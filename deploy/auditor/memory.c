@@ -39,14 +39,22 @@ static int64_t keep_s(void)
     return text != NULL ? strtoll(text, NULL, 10) : KEEP_S;
 }
 
-/* value: "<order id> <fingerprint> <created> <deadline>". What is none of it is a lie too, about
- * an order that no database has. */
+static size_t later_values;
+
+/* value: "1 <order id> <fingerprint> <created> <deadline>", 1 being its version. What is none of it
+ * is a lie too, about an order that no database has; but one of a later version is not understood
+ * by the services either. */
 static bool add(struct spill *spill, const char *key, const char *value)
 {
+    char *version_end;
+    if (strtol(value, &version_end, 10) > 1 && *version_end == ' ') {
+        later_values++;
+        return true;
+    }
     struct entry entry = {.kind = ENTRY_KEY};
     char id[64] = "", fingerprint[128] = "", *text;
     long long created_us = 0;
-    if (sscanf(value, "%63s %127s %lld", id, fingerprint, &created_us) != 3 ||
+    if (sscanf(value, "1 %63s %127s %lld", id, fingerprint, &created_us) != 3 ||
         !text_uuid(id, strlen(id), &entry.id))
         memset(&entry.id, 0xff, sizeof entry.id);
     int len = asprintf(&text, "%s %s", key, fingerprint); /* Redis takes keys of any length */
@@ -82,6 +90,7 @@ bool memory_read(const char *redis_url, const char *prefix, struct spill *spill)
         return false;
     char cursor[32] = "0", pattern[128];
     bool good = true;
+    later_values = 0;
     snprintf(pattern, sizeof pattern, "%s*", prefix);
     do {
         redisReply *reply =
@@ -95,6 +104,8 @@ bool memory_read(const char *redis_url, const char *prefix, struct spill *spill)
     } while (good && strcmp(cursor, "0") != 0);
     if (!good)
         fprintf(stderr, "audit: redis: its keys could not be read: %s\n", redis->errstr);
+    if (later_values > 0)
+        fprintf(stderr, "audit: redis: %zu values of a later version, not checked\n", later_values);
     redisFree(redis);
     return good;
 }

@@ -13,6 +13,7 @@
 #include "runtime/reader_inside.h"
 
 #include "ports/failpoint.h"
+#include "ports/log.h"
 #include "ports/system.h"
 #include "runtime/config.h"
 
@@ -23,6 +24,7 @@
 #define AWAY_PATIENCE_US 1000000 /* reads wait this long for a database that went away */
 #define STOP_LIMIT_S 3
 #define ROUND_MEMORY_MAX (4 << 20) /* kept between rounds */
+#define COMPLAINT_US 1000000       /* between two of them */
 
 struct reader *reader_new(const struct saga_service *service, char *errbuf, size_t errbuf_size)
 {
@@ -106,15 +108,35 @@ void reader_done(struct reader *reader, struct read *read, bool answered)
 
 /* ---- Redis ---- */
 
-static struct saga_text redis_key(struct arena *arena, struct saga_text prefix,
-                                  struct saga_text key)
+static struct saga_text joined(struct arena *arena, struct saga_text one, struct saga_text other)
 {
-    char *at = arena_alloc(arena, prefix.len + key.len + 1);
+    char *at = arena_alloc(arena, one.len + other.len + 1);
 
-    memcpy(at, prefix.at, prefix.len);
-    if (key.len > 0)
-        memcpy(at + prefix.len, key.at, key.len);
-    return (struct saga_text){at, prefix.len + key.len};
+    memcpy(at, one.at, one.len);
+    if (other.len > 0)
+        memcpy(at + one.len, other.at, other.len);
+    return (struct saga_text){at, one.len + other.len};
+}
+
+/* What is of another version was written by a later program, or an earlier one: PostgreSQL knows it
+ * too. Somebody shall know, though not once for each. */
+static struct saga_text read_version(struct reader *reader, struct saga_text value)
+{
+    struct saga_text version = saga_text(READER_MEMORY_VERSION);
+    int64_t now_us = system_monotonic_us();
+
+    if (value.at == NULL)
+        return value;
+    if (value.len >= version.len && memcmp(value.at, version.at, version.len) == 0)
+        return (struct saga_text){value.at + version.len, value.len - version.len};
+    if (now_us >= reader->next_complaint_us) {
+        reader->next_complaint_us = now_us + COMPLAINT_US;
+        log_line(LOG_WARN, NULL,
+                 "redis: a value that does not begin with \"%s\", the version that this program"
+                 " knows: it is not used",
+                 READER_MEMORY_VERSION);
+    }
+    return (struct saga_text){NULL, 0};
 }
 
 /* The SETs first: who asks for what was just remembered shall find it. */
@@ -131,8 +153,8 @@ static void redis_serve(struct reader *reader, struct read *reads, size_t count)
     for (struct read *read = reads; read != NULL; read = read->next) {
         if (read->kind != READ_REMEMBER)
             continue;
-        keys[sets] = redis_key(arena, prefix, read->key);
-        values[sets] = read->value;
+        keys[sets] = joined(arena, prefix, read->key);
+        values[sets] = joined(arena, saga_text(READER_MEMORY_VERSION), read->value);
         seconds[sets++] = read->seconds;
     }
     if (sets > 0 && FAILPOINT(key_unremembered))
@@ -142,7 +164,7 @@ static void redis_serve(struct reader *reader, struct read *reads, size_t count)
                      set_ok = redis_set(reader->redis, keys, values, seconds, sets));
     for (struct read *read = reads; read != NULL; read = read->next)
         if (read->kind == READ_RECALL)
-            keys[gets++] = redis_key(arena, prefix, read->key);
+            keys[gets++] = joined(arena, prefix, read->key);
     if (get_ok && gets > 0)
         atomic_store(&reader->redis_ok,
                      get_ok = redis_get(reader->redis, arena, keys, gets, values));
@@ -152,8 +174,10 @@ static void redis_serve(struct reader *reader, struct read *reads, size_t count)
         bool recall = read->kind == READ_RECALL;
         if (recall) {
             read->value = (struct saga_text){NULL, 0};
-            if (get_ok && values[gets].at != NULL)
-                read->value = arena_copy(read->arena, values[gets]);
+            if (get_ok)
+                read->value = read_version(reader, values[gets]);
+            if (read->value.at != NULL)
+                read->value = arena_copy(read->arena, read->value);
             gets++;
         }
         reader_done(reader, read, recall ? get_ok : set_ok);

@@ -12,6 +12,7 @@
 
 #define READER_PING_US 2000000 /* how old reader_database_ok and reader_redis_ok may be */
 #define READER_STATEMENTS_MAX 16
+#define READER_MEMORY_VERSION "1 " /* what each value in Redis begins with */
 
 struct asked {
     struct read *read; /* NULL: it gave up */
@@ -64,7 +65,7 @@ struct reader {
     struct arena scratch;
     struct read *waiting, **waiting_last;
     int64_t next_end_us; /* no read gives up before */
-    int64_t redis_used_us, again_us;
+    int64_t redis_used_us, again_us, next_complaint_us;
 
     /* the database thread's */
     struct pg *pg;

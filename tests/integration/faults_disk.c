@@ -47,11 +47,7 @@ static void fill(void)
 
 static bool says_full(const char *part)
 {
-    char log[160];
-    snprintf(log, sizeof log, "%s/log/%s.log", getenv("SAGA_STATE_DIR"), part);
-    return command_run("/",
-                       (const char *const[]){"grep", "-q", "No space left on device", log, NULL},
-                       NULL) == 0;
+    return stack_log_count(part, "No space left on device") > 0;
 }
 
 /* The servers refuse or stop, as they like; `up` brings back those that stopped. The services are

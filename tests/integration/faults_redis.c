@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <stdio.h>
 
+#include "support/auditor.h"
 #include "support/clock.h"
 #include "support/command.h"
 #include "support/harm.h"
@@ -62,6 +63,40 @@ Test(faults_redis, redis_holds_nonsense)
     harm_end(traffic);
 }
 
+static struct order_answer send_with(const char *key)
+{
+    char header[80];
+    snprintf(header, sizeof header, "Idempotency-Key: %s\r\n", key);
+    return order_send(order_body(NULL, NULL, NULL), header);
+}
+
+/* A later program has been here: what it left is not understood, which is said, and PostgreSQL
+ * answers as ever. The auditor takes it for no lie. */
+Test(faults_redis, value_of_a_later_version_is_told)
+{
+    char key[40], command[300];
+    snprintf(key, sizeof key, "later-%lld", (long long)clock_us());
+    struct order_answer first = send_with(key);
+    cr_assert_eq(first.status, 201);
+    snprintf(command, sizeof command,
+             "EVAL \"for _, k in ipairs(redis.call('keys', '*%s')) do"
+             " redis.call('set', k, '2 {what: ever}') end\" 0",
+             key);
+    int64_t told = stack_log_count("order-svc", "the version that this program knows");
+    redis(command);
+    struct order_answer again = send_with(key);
+    cr_assert_eq(again.status, 201);
+    cr_assert_str_eq(again.id, first.id);
+    cr_assert_str_eq(again.replayed, "true");
+    cr_assert(CLOCK_UNTIL(5, stack_log_count("order-svc", "the version that this program knows") ==
+                                 told + 1));
+    redis(command); /* the answer has put it right again */
+    auditor_holds(20);
+    redis("FLUSHALL");
+    order_answer_free(&first);
+    order_answer_free(&again);
+}
+
 #define HANGS_US 6000000
 #define SLOW_US 1000000 /* two waits for bytes, and the machine is busy */
 
@@ -74,10 +109,10 @@ Test(faults_redis, redis_hangs)
     size_t count = 0;
     cr_assert(stack_signal("redis", SIGSTOP));
     for (; clock_us() < end_us; count++) {
-        char key[80];
+        char key[40];
         int64_t begin_us = clock_us();
-        snprintf(key, sizeof key, "Idempotency-Key: hangs-%lld\r\n", (long long)begin_us);
-        struct order_answer answer = order_send(order_body(NULL, NULL, NULL), key);
+        snprintf(key, sizeof key, "hangs-%lld", (long long)begin_us);
+        struct order_answer answer = send_with(key);
         int64_t took_us = clock_us() - begin_us;
         cr_expect_eq(answer.status, 201, "%d", answer.status);
         order_answer_free(&answer);

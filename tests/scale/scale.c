@@ -77,6 +77,7 @@ static rd_kafka_t *make_producer(void)
     static const char *const settings[][2] = {{"partitioner", "murmur2"},
                                               {"queue.buffering.max.messages", "200000"},
                                               {"linger.ms", "50"},
+                                              {"compression.type", "lz4"},
                                               {"batch.num.messages", "50000"}};
     char why[256] = "";
     rd_kafka_conf_t *conf = rd_kafka_conf_new();
@@ -142,7 +143,7 @@ static void remember(PGconn *connection)
     const char *at = strrchr(stack_address("REDIS_URL"), ':');
     redisContext *redis = redisConnect("127.0.0.1", (int)strtol(at + 1, NULL, 10));
     PGresult *prefix = ask(connection, sql_epoch);
-    PGresult *rows = ask(connection, "SELECT i.key, concat_ws(' ', i.order_id, fingerprint,"
+    PGresult *rows = ask(connection, "SELECT i.key, concat_ws(' ', 1, i.order_id, fingerprint,"
                                      " (extract(epoch FROM at) * 1000000)::bigint, 0) FROM made m"
                                      " JOIN idempotency i ON i.order_id = m.order_id WHERE m.i >"
                                      " current_setting('scale.last')::bigint - 100000");

@@ -293,6 +293,22 @@ bool stack_kill(const char *name)
     return CLOCK_UNTIL(10, stack_gone(part.pid));
 }
 
+int64_t stack_log_count(const char *name, const char *words)
+{
+    char path[PATH_MAX + 64], *line = NULL;
+    size_t size = 0;
+    int64_t count = 0;
+
+    snprintf(path, sizeof path, "%s/log/%s.log", getenv("SAGA_STATE_DIR"), name);
+    FILE *file = fopen(path, "re");
+    while (file != NULL && getline(&line, &size, file) > 0)
+        count += strstr(line, words) != NULL;
+    free(line);
+    if (file != NULL)
+        fclose(file);
+    return count;
+}
+
 bool stack_up(const char *name, const char *setting)
 {
     const char *const plain[] = {"deploy/up", name, NULL};

@@ -8,6 +8,7 @@
 #define SUPPORT_STACK_H
 
 #include <stdbool.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 struct stack_part {
@@ -43,6 +44,9 @@ const char *stack_address(const char *name);
 size_t stack_parts(struct stack_part ret_parts[STACK_PARTS]);
 /* One part; false if there is none of that name. */
 bool stack_part(const char *name, struct stack_part *ret);
+
+/* How many lines of the part's log have these words; 0 if there is no log. */
+int64_t stack_log_count(const char *name, const char *words);
 
 /* The process runs no more: it may still wait for its parent to collect it. */
 bool stack_gone(pid_t pid);

@@ -68,7 +68,7 @@ static rd_kafka_t *make_consumer(const char *bootstrap)
         {"fetch.wait.max.ms", "10"},           {"fetch.error.backoff.ms", "50"},
         {"socket.nagle.disable", "true"},      {"reconnect.backoff.max.ms", "500"},
         {"queued.min.messages", "1000000"},    {"queued.max.messages.kbytes", "65536"},
-        {"fetch.max.bytes", "8000000"},        {"log_level", "2"}};
+        {"fetch.max.bytes", "2000000"},        {"log_level", "2"}};
     char why[256] = "";
     rd_kafka_conf_t *conf = rd_kafka_conf_new();
 

@@ -101,7 +101,8 @@ int64_t saga_request_left_ms(struct saga_request *request, int64_t seconds);
 
 /*
  * Idempotency: the memory that may forget. recall looks in Redis before then is called: absent
- * when it is not known (or Redis is away). remember is called after the commit it speaks of (I4).
+ * when it is not known (or Redis is away, or it was remembered by a program of another version).
+ * remember is called after the commit it speaks of (I4).
  */
 void saga_request_recall(struct saga_request *request, struct saga_text key, saga_then then);
 struct saga_text saga_request_recalled(struct saga_request *request);
