@@ -36,6 +36,11 @@
     POINT(producer_unmade, true, "the producer is gone, there is no new one")                      \
     POINT(outbox_untruncated, true, "old rows are looked for, none is gone")                       \
     POINT(keys_unexpired, true, "old keys are looked for, none is gone")                           \
+    POINT(letters_taken, true, "letters to be redriven are read, not decided")                     \
+    POINT(lane_adopted, true, "a dead instance's lane is locked, its rows are not read")           \
+    POINT(lane_drained, true, "that lane is drained, its lock not given back")                     \
+    POINT(refused_unparked, true, "the broker refuses an event, it is not parked")                 \
+    POINT(refused_said, true, "it is said again, the lane does not know")                          \
     POINT(partitions_unread, false, "partitions are given, nothing is read")
 
 enum failpoint {

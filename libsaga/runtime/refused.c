@@ -1,6 +1,8 @@
 /* refused.c: an event that the broker refused goes into the outbox again, when a person asks. */
-#include "ports/system.h"
 #include "runtime/engine_inside.h"
+
+#include "ports/failpoint.h"
+#include "ports/system.h"
 #include "saga_sql.h"
 
 /* One statement, so one transaction. If its answer is lost, the session is too, and the lane is
@@ -19,7 +21,9 @@ void refused_work(struct engine *engine)
     int64_t said = 0;
     if (engine_ask(engine, sql_say_refused, params, 3, &result) == PG_OK)
         said = pg_result_int(result, 0, 0, 0);
-    if (said > 0) {
+    if (said > 0 && FAILPOINT(refused_said)) {
+        pg_disconnect(engine->pg); /* the lane will be read anew */
+    } else if (said > 0) {
         if (lane->state == LANE_LIVE)
             lane_full(lane); /* they are read from the table */
         lane_committed(lane, lane->last + said);

@@ -40,7 +40,8 @@ static void delivered(void *opaque, int32_t number, int64_t seq, enum saga_verdi
         verdict = SAGA_RETRY;
     if (verdict == SAGA_OK) {
         lane_acked(lane, seq);
-    } else if (verdict == SAGA_POISON && engine->refused_count < ENGINE_REFUSED_MAX) {
+    } else if (verdict == SAGA_POISON && !engine->producer_dead &&
+               engine->refused_count < ENGINE_REFUSED_MAX) {
         engine->refused[engine->refused_count].lane = number;
         engine->refused[engine->refused_count].seq = seq;
         snprintf(engine->refused[engine->refused_count].error, 96, "%s", error);
@@ -76,6 +77,7 @@ static void drop_producer(struct engine *engine)
     kafka_producer_free(engine->producer);
     engine->producer = NULL;
     engine->producer_dead = false;
+    engine->refused_count = 0; /* they are sent again, and may be taken then */
     for (size_t i = 0; i < engine->lanes_count; i++)
         lane_failed(engine->lanes[i], system_monotonic_us(), random);
 }
@@ -164,6 +166,19 @@ void relay_publish(struct engine *engine)
 
 /* ---- between batches ---- */
 
+/* Sends a row of the table; one that was parked already is passed over. */
+static bool catch_up_row(struct engine *engine, struct arena *arena, struct lane *lane,
+                         const struct outbox_row *row)
+{
+    if (row->seq != lane->sent + 1)
+        return false;
+    if (row->payload.at != NULL)
+        return hand_over(engine, arena, lane, row);
+    lane_sent(lane, row->seq);
+    lane_acked(lane, row->seq);
+    return true;
+}
+
 static void catch_up(struct engine *engine, struct lane *lane)
 {
     if (lane->sent == lane->last) {
@@ -181,7 +196,7 @@ static void catch_up(struct engine *engine, struct lane *lane)
         for (size_t i = 0; i < pg_result_count(result); i++) {
             struct outbox_row row;
             if (!pg_result_read(result, i, &outbox_shape, &arena, &row) ||
-                row.seq != lane->sent + 1 || !hand_over(engine, &arena, lane, &row))
+                !catch_up_row(engine, &arena, lane, &row))
                 break;
         }
     }
@@ -212,6 +227,8 @@ static void park_refused(struct engine *engine)
         struct pg_param params[] = {
             pg_int32(&arena, number), pg_int(&arena, seq),
             pg_text(saga_text(engine->refused[engine->refused_count - 1].error))};
+        if (FAILPOINT(refused_unparked))
+            pg_disconnect(engine->pg);
         enum pg_status status = engine_ask(engine, sql_park_refused, params, 3, NULL);
         arena_free(&arena);
         if (status != PG_OK)
@@ -274,6 +291,8 @@ static void adopt_lanes(struct engine *engine)
             int32_t number = (int32_t)pg_result_int(result, i, 0, 0);
             if (find_lane(engine, number) != NULL || !ask_bool(engine, sql_try_lane, number))
                 continue;
+            if (FAILPOINT(lane_adopted))
+                pg_disconnect(engine->pg);
             struct lane *lane = new_lane();
             if (!open_lane(engine, lane, number)) {
                 free(lane);
@@ -296,6 +315,8 @@ static void release_lanes(struct engine *engine)
         if (lane->acked < lane->last)
             continue;
         write_cursor(engine, lane);
+        if (FAILPOINT(lane_drained))
+            pg_disconnect(engine->pg);
         if (lane->written < lane->acked || !ask_bool(engine, sql_release_lane, lane->number))
             continue;
         free(lane);
@@ -415,6 +436,9 @@ static bool take_lane(struct engine *engine, const char **ret_why)
 
 bool relay_open(struct engine *engine, const char **ret_why)
 {
+    /* What is in flight will be sent again: what comes of the first copy is not what comes of it.
+     */
+    engine->producer_dead = engine->producer != NULL;
     return outbox_read_epoch(engine->pg, &engine->source, ret_why) && take_lane(engine, ret_why);
 }
 

@@ -318,6 +318,8 @@ void park_redrives(struct engine *engine)
     struct pg_result *result = NULL;
     if (engine_ask(engine, sql_find_redrives, &max, 1, &result) != PG_OK)
         return;
+    if (pg_result_count(result) > 0 && FAILPOINT(letters_taken))
+        pg_disconnect(engine->pg);
     for (size_t i = 0; i < pg_result_count(result) && room(engine); i++) {
         struct source *source;
         struct batch_message *message = add_message(engine, &source);

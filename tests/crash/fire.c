@@ -1,0 +1,329 @@
+/* fire.c: each failpoint needs its own occasion; see fire.h. */
+#include "crash/fire.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "support/broker.h"
+#include "support/clock.h"
+#include "support/db.h"
+#include "support/program.h"
+#include "support/stack.h"
+
+#define PROCESSES_MAX 256
+#define SOME_LETTERS 3
+#define MEND_TRIES 10
+#define MEND_S 5
+
+const char *const services[SERVICES] = {"order-svc", "payment-svc", "inventory-svc",
+                                        "shipping-svc"};
+
+/* What each says for every order that goes well; where its rows are, and which of them are not
+ * written for an event. */
+static const struct {
+    enum db db;
+    const char *event, *table, *but;
+} traits[SERVICES] = {{DB_ORDER, "order.created", "orders", "facts = 1"},
+                      {DB_PAYMENT, "payment.done", "payment", "false"},
+                      {DB_INVENTORY, "inventory.reserved", "reservation", "false"},
+                      {DB_SHIPPING, "order.shipped", "parcel", "false"}};
+
+static struct failpoint_control *controls[SERVICES];
+
+bool fire_attach(void)
+{
+    char path[512];
+    const char *dir = getenv("SAGA_TEST_FAILPOINTS");
+    for (size_t i = 0; dir != NULL && i < SERVICES; i++) {
+        snprintf(path, sizeof path, "%s/%s", dir, services[i]);
+        int fd = open(path, O_RDWR | O_CLOEXEC);
+        if (fd < 0)
+            return false;
+        controls[i] = mmap(NULL, sizeof **controls, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+        close(fd);
+        if (controls[i] == MAP_FAILED)
+            return false;
+    }
+    return dir != NULL;
+}
+
+const struct failpoint_control *fire_control(enum service service)
+{
+    return controls[service];
+}
+
+/* Only order-svc has timers and keys, and customers at its door. */
+bool fire_can(enum service service, enum failpoint point)
+{
+    return service == ORDER_SVC ||
+           (point != FAILPOINT_timers_taken && point != FAILPOINT_door_received &&
+            point != FAILPOINT_door_answering && point != FAILPOINT_key_unremembered &&
+            point != FAILPOINT_keys_unexpired);
+}
+
+static void arm(enum service service, enum failpoint point, enum fault fault, int nth)
+{
+    struct failpoint_control *control = controls[service];
+    control->fired = 0;
+    control->next = 0;
+    control->passed[point] = 0;
+    control->fault = (int)(fault > FAIL ? PAUSE : fault);
+    control->countdown = nth;
+    control->armed = (int)point + 1;
+}
+
+static bool has_fired(enum service service)
+{
+    return CLOCK_UNTIL(FIRE_S, controls[service]->fired > 0);
+}
+
+static bool is_gone(pid_t pid)
+{
+    return kill(pid, 0) != 0 && errno == ESRCH;
+}
+
+static bool terminate(const char *name)
+{
+    struct stack_part part;
+    return stack_part(name, &part) && part.pid > 1 && kill(part.pid, SIGTERM) == 0 &&
+           CLOCK_UNTIL(30, is_gone(part.pid));
+}
+
+/* ---- PostgreSQL goes down ---- */
+
+/* Halts the server and all that it has started, the first one first, so that it starts no more. */
+static size_t halt_server(pid_t ret_pids[PROCESSES_MAX])
+{
+    struct stack_part part;
+    char path[64];
+    size_t count = 0;
+    if (!stack_part("postgres", &part) || part.pid <= 1 || kill(part.pid, SIGSTOP) != 0)
+        return 0;
+    ret_pids[count++] = part.pid;
+    snprintf(path, sizeof path, "/proc/%d/task/%d/children", (int)part.pid, (int)part.pid);
+    FILE *children = fopen(path, "re");
+    for (int pid; children != NULL && count < PROCESSES_MAX && fscanf(children, "%d", &pid) == 1;)
+        if (kill(pid, SIGSTOP) == 0)
+            ret_pids[count++] = pid;
+    if (children != NULL)
+        fclose(children);
+    return count;
+}
+
+/* The service waits at the point for two seconds: before it sends COMMIT, or its answer. */
+static bool kill_server(enum service service, enum fault fault)
+{
+    pid_t pids[PROCESSES_MAX];
+    const _Atomic int *sent = &controls[service]->passed[FAILPOINT_commit_unanswered];
+    int before = *sent;
+    size_t count = halt_server(pids);
+    bool in_time = fault == COMMIT_DONE || CLOCK_UNTIL(FIRE_S, *sent > before);
+    for (size_t i = 0; i < count; i++)
+        kill(pids[i], SIGKILL);
+    return in_time && count > 1 && CLOCK_UNTIL(FIRE_S, is_gone(pids[0]));
+}
+
+/* ---- occasions ---- */
+
+/* The point whose error leads to this one; FAILPOINT_COUNT: it is passed anyway. */
+static enum failpoint leads_to(enum failpoint point)
+{
+    switch (point) {
+    case FAILPOINT_backlog_unread: /* a lane falls behind when a delivery fails */
+    case FAILPOINT_producer_unmade:
+        return FAILPOINT_event_delivered;
+    case FAILPOINT_doubt_unresolved:
+        return FAILPOINT_commit_unanswered;
+    default:
+        return FAILPOINT_COUNT;
+    }
+}
+
+/* Again, if that error has led elsewhere: a COMMIT without events is in no doubt. */
+static bool fire_behind(enum service service, enum failpoint first, enum failpoint point,
+                        enum fault fault)
+{
+    struct failpoint_control *control = controls[service];
+    for (int tries = 0; tries < 5; tries++) {
+        arm(service, first, FAIL, 2);
+        control->passed[point] = 0;
+        control->next_fault = (int)fault;
+        control->next = (int)point + 1;
+        if (CLOCK_UNTIL(FIRE_S / 5, control->fired == 2))
+            return true;
+    }
+    return false;
+}
+
+/* At its start. */
+static bool fire_starting(enum service service, enum failpoint point, enum fault fault)
+{
+    if (!terminate(services[service]))
+        return false;
+    arm(service, point, fault, 1);
+    (void)stack_up(services[service], NULL); /* killed while starting, it is not ready */
+    return controls[service]->fired > 0;
+}
+
+/* Without load; under load a cursor goes along with the next batch. */
+static bool fire_idle(enum service service, enum failpoint point, enum fault fault,
+                      struct traffic **traffic)
+{
+    bool ended = traffic_end(*traffic, FIRE_ANSWERS_S);
+    arm(service, point, fault, 1);
+    bool fired = has_fired(service);
+    traffic_free(*traffic);
+    *traffic = traffic_begin(FIRE_RATE);
+    return ended && fired;
+}
+
+static int64_t letters(enum service service)
+{
+    return db_int(traits[service].db, "SELECT count(*) FROM dead_letter WHERE state < 3", NULL);
+}
+
+static bool redrive(enum service service)
+{
+    char *output = program_run(services[service], "dead-letters redrive --all");
+    free(output);
+    return output != NULL;
+}
+
+/* The database takes no row of one order in sixteen, for a while. */
+static void forbid_rows(enum service service)
+{
+    char sql[200];
+    snprintf(sql, sizeof sql,
+             "ALTER TABLE %s ADD CONSTRAINT not_for_now"
+             " CHECK (right(order_id::text, 1) <> '7' OR %s) NOT VALID",
+             traits[service].table, traits[service].but);
+    db_run(traits[service].db, sql);
+}
+
+static void allow_rows(enum service service)
+{
+    char sql[200];
+    snprintf(sql, sizeof sql, "ALTER TABLE %s DROP CONSTRAINT IF EXISTS not_for_now",
+             traits[service].table);
+    db_run(traits[service].db, sql);
+}
+
+/* Letters that can be redriven by now. */
+static bool fire_redriving(enum service service, enum failpoint point, enum fault fault)
+{
+    forbid_rows(service);
+    bool parked = CLOCK_UNTIL(FIRE_S, letters(service) >= SOME_LETTERS);
+    allow_rows(service);
+    arm(service, point, fault, 1);
+    return parked && redrive(service) && has_fired(service);
+}
+
+/* The broker takes none of the service's events, for a while. */
+static bool forbid_records(enum service service, bool forbid)
+{
+    return broker_set_topic(stack_address("KAFKA_BOOTSTRAP"), traits[service].event,
+                            "max.message.bytes", forbid ? "100" : NULL);
+}
+
+static bool fire_refusing(enum service service, enum failpoint point, enum fault fault)
+{
+    arm(service, point, fault, 1);
+    return forbid_records(service, true) && has_fired(service);
+}
+
+static bool fire_saying_again(enum service service, enum failpoint point, enum fault fault)
+{
+    bool parked =
+        forbid_records(service, true) && CLOCK_UNTIL(FIRE_S, letters(service) >= SOME_LETTERS);
+    if (!forbid_records(service, false) || !parked)
+        return false;
+    arm(service, point, fault, 1);
+    return redrive(service) && has_fired(service);
+}
+
+/* Another instance dies with events that nobody has acknowledged. */
+static bool fire_inheriting(enum service service, enum failpoint point, enum fault fault)
+{
+    pid_t second = stack_second(services[service], stack_free_port());
+    bool both = second > 0 && CLOCK_UNTIL(FIRE_S, db_int(traits[service].db,
+                                                         "SELECT count(DISTINCT lane) FROM outbox"
+                                                         " WHERE created_at > now() - '0.2 s'"
+                                                         "::interval",
+                                                         NULL) > 1);
+    if (second > 0) {
+        kill(second, SIGKILL);
+        waitpid(second, NULL, 0);
+    }
+    arm(service, point, fault, 1);
+    return both && has_fired(service);
+}
+
+/* Orders that do not get on are due. */
+static bool fire_due(enum service service, enum failpoint point, enum fault fault)
+{
+    arm(service, point, fault, 2);
+    stack_signal("shipping-svc", SIGSTOP);
+    bool fired = has_fired(service);
+    stack_signal("shipping-svc", SIGCONT);
+    return fired;
+}
+
+bool fire(enum service service, enum failpoint point, enum fault fault, struct traffic **traffic)
+{
+    switch (point) {
+    case FAILPOINT_start_connected:
+    case FAILPOINT_start_lane_taken:
+    case FAILPOINT_partitions_unread:
+        return fire_starting(service, point, fault);
+    case FAILPOINT_cursor_unwritten:
+        return fire_idle(service, point, fault, traffic);
+    case FAILPOINT_timers_taken:
+        return fire_due(service, point, fault);
+    case FAILPOINT_letters_taken:
+        return fire_redriving(service, point, fault);
+    case FAILPOINT_refused_unparked:
+        return fire_refusing(service, point, fault);
+    case FAILPOINT_refused_said:
+        return fire_saying_again(service, point, fault);
+    case FAILPOINT_lane_adopted:
+    case FAILPOINT_lane_drained:
+        return fire_inheriting(service, point, fault);
+    default:
+        break;
+    }
+    if (leads_to(point) != FAILPOINT_COUNT)
+        return fire_behind(service, leads_to(point), point, fault);
+    bool rare = point == FAILPOINT_outbox_untruncated || point == FAILPOINT_keys_unexpired;
+    arm(service, point, fault, rare ? 1 : 2);
+    return has_fired(service) && (fault <= FAIL || kill_server(service, fault));
+}
+
+bool fire_end(enum service service, enum failpoint point)
+{
+    controls[service]->armed = controls[service]->next = 0;
+    return (point != FAILPOINT_refused_unparked && point != FAILPOINT_refused_said) ||
+           forbid_records(service, false);
+}
+
+/* An event that is refused is unsent, and then a letter: asked for in that order. */
+static bool is_mended(enum service service)
+{
+    return db_int(traits[service].db,
+                  "SELECT count(*) FROM outbox JOIN lane USING (lane) WHERE seq > acked",
+                  NULL) == 0 &&
+           letters(service) == 0;
+}
+
+bool fire_mend(enum service service)
+{
+    bool mended = is_mended(service);
+    for (int tries = 0; tries < MEND_TRIES && !mended; tries++)
+        mended = redrive(service) && CLOCK_UNTIL(MEND_S, is_mended(service));
+    return mended;
+}

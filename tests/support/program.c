@@ -1,0 +1,24 @@
+/* program.c: a command of a service's own program; see program.h. */
+#include "program.h"
+
+#include <ctype.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "command.h"
+#include "stack.h"
+
+char *program_run(const char *service, const char *arguments)
+{
+    char line[600], database[24], *output = NULL;
+    snprintf(database, sizeof database, "%.*s_DB", (int)strcspn(service, "-"), service);
+    for (char *c = database; *c != '\0'; c++)
+        *c = (char)toupper((unsigned char)*c);
+    snprintf(line, sizeof line, "SAGA_DATABASE_URL='%s' SAGA_KAFKA_BOOTSTRAP=%s build/bin/%s %s",
+             stack_address(database), stack_address("KAFKA_BOOTSTRAP"), service, arguments);
+    if (command_run(stack_root(), (const char *const[]){"sh", "-c", line, NULL}, &output) == 0)
+        return output;
+    free(output);
+    return NULL;
+}

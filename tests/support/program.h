@@ -1,0 +1,9 @@
+/* program.h: a command of a service's own program, as a person types it. */
+#ifndef SUPPORT_PROGRAM_H
+#define SUPPORT_PROGRAM_H
+
+/* `build/bin/SERVICE ARGUMENTS` on the service's own database and the stack's Kafka: what it
+ * prints, to be freed; NULL if it failed, and then it has said why. */
+char *program_run(const char *service, const char *arguments);
+
+#endif
