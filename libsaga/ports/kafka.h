@@ -20,6 +20,8 @@ struct kafka_record {
     int64_t timestamp_ms;
     uint32_t reading;            /* the consumer's */
     struct saga_text key, value; /* absent if null */
+    void *message;               /* the consumer's; NULL once it was released */
+    /* after kafka_consumer_read */
     const struct envelope_header *headers;
     size_t headers_count;  /* ENVELOPE_HEADERS_MAX at most */
     bool headers_too_many; /* there were more, which are not here */
@@ -45,16 +47,22 @@ bool kafka_consumer_join(struct kafka_consumer *consumer, char *errbuf, size_t e
 /* Commits what is stored and leaves the group, for good; waits at most 8 s for brokers that are
  * away. Nothing may be in hand. */
 void kafka_consumer_leave(struct kafka_consumer *consumer);
-/* Leaves and frees. NULL is fine. */
+/* Leaves and frees; nothing may be in hand. NULL is fine. */
 void kafka_consumer_free(struct kafka_consumer *consumer);
 int kafka_consumer_fd(const struct kafka_consumer *consumer);
-/* Takes up to max records that have arrived. They live until kafka_consumer_release. Rebalances
+/* Takes up to max records that have arrived. Each lives until it is released. Rebalances
  * are served in here: on revocation what is stored is committed first (unless the assignment was
  * lost), on assignment the committed offsets are asked for, once and for at most 1 s. */
 size_t kafka_consumer_take(struct kafka_consumer *consumer, struct kafka_record *records,
                            size_t max);
-/* All records taken so far are done with; their memory goes. */
-void kafka_consumer_release(struct kafka_consumer *consumer);
+/* Reads the headers of a record that was taken: for as long as kafka_consumer_release is not
+ * called, for whatever records. */
+void kafka_consumer_read(struct kafka_consumer *consumer, struct kafka_record *record);
+/* False: its partition went since it was taken, or began anew: who reads it now gets it too. */
+bool kafka_consumer_reads(struct kafka_consumer *consumer, const struct kafka_record *record);
+/* These records are done with; their memory goes, and all headers. */
+void kafka_consumer_release(struct kafka_consumer *consumer, struct kafka_record *records,
+                            size_t count);
 /* I5: everything up to and with this record has been committed to the database: remember
  * offset + 1 to be committed to Kafka by the next kafka_consumer_commit. Not if its partition went
  * meanwhile, or began anew. */
@@ -63,6 +71,8 @@ void kafka_consumer_store(struct kafka_consumer *consumer, const struct kafka_re
 void kafka_consumer_commit(struct kafka_consumer *consumer);
 /* Number of partitions now assigned; 0 until the first assignment. */
 size_t kafka_consumer_assigned(const struct kafka_consumer *consumer);
+/* It has its share of the partitions: none, if there are enough other members. */
+bool kafka_consumer_joined(const struct kafka_consumer *consumer);
 /* For metrics, any thread, until it is freed: calls back with topic, partition and lag (-1
  * unknown). */
 void kafka_consumer_lags(struct kafka_consumer *consumer,

@@ -135,7 +135,7 @@ struct kafka_consumer *kafka_consumer_new(const char *bootstrap, const char *gro
 /* The client is the caller's alone: lags are not asked of it any more, and nothing is in hand. */
 static rd_kafka_t *take_client(struct kafka_consumer *consumer)
 {
-    assert(consumer->messages_count == 0);
+    assert(consumer->in_hand == 0);
     if (consumer->queue != NULL) {
         rd_kafka_queue_io_event_enable(consumer->queue, -1, NULL, 0);
         rd_kafka_queue_destroy(consumer->queue);
@@ -192,7 +192,6 @@ void kafka_consumer_free(struct kafka_consumer *consumer)
 {
     if (consumer == NULL)
         return;
-    kafka_consumer_release(consumer);
     kafka_consumer_leave(consumer);
     if (consumer->client != NULL)
         return; /* it may still call back */
@@ -223,11 +222,10 @@ static void note_error(struct kafka_consumer *consumer, const rd_kafka_message_t
                  rd_kafka_message_errstr(message));
 }
 
-static void read_headers(struct kafka_consumer *consumer, const rd_kafka_message_t *message,
-                         struct kafka_record *record)
+void kafka_consumer_read(struct kafka_consumer *consumer, struct kafka_record *record)
 {
     rd_kafka_headers_t *headers;
-    if (rd_kafka_message_headers(message, &headers) != 0)
+    if (rd_kafka_message_headers(record->message, &headers) != 0)
         return;
     size_t count = rd_kafka_header_cnt(headers);
     record->headers_too_many = count > ENVELOPE_HEADERS_MAX;
@@ -244,7 +242,7 @@ static void read_headers(struct kafka_consumer *consumer, const rd_kafka_message
     record->headers = copy;
 }
 
-static bool read_record(struct kafka_consumer *consumer, const rd_kafka_message_t *message,
+static bool read_record(struct kafka_consumer *consumer, rd_kafka_message_t *message,
                         struct kafka_record *record)
 {
     struct saga_text name = saga_text(rd_kafka_topic_name(message->rkt));
@@ -258,8 +256,8 @@ static bool read_record(struct kafka_consumer *consumer, const rd_kafka_message_
                                     .reading = position->readings,
                                     .timestamp_ms = rd_kafka_message_timestamp(message, NULL),
                                     .key = {message->key, message->key_len},
-                                    .value = {message->payload, message->len}};
-    read_headers(consumer, message, record);
+                                    .value = {message->payload, message->len},
+                                    .message = message};
     return true;
 }
 
@@ -271,28 +269,31 @@ size_t kafka_consumer_take(struct kafka_consumer *consumer, struct kafka_record 
     (void)ignored;
     if (consumer->client == NULL)
         return 0;
-    if (consumer->messages_count + max > consumer->messages_size) {
-        consumer->messages_size = consumer->messages_count + max;
-        consumer->messages =
-            realloc(consumer->messages, consumer->messages_size * sizeof *consumer->messages);
+    if (max > consumer->messages_size) {
+        consumer->messages_size = max;
+        consumer->messages = realloc(consumer->messages, max * sizeof *consumer->messages);
         if (consumer->messages == NULL)
             abort();
     }
-    rd_kafka_message_t **messages = consumer->messages + consumer->messages_count;
+    rd_kafka_message_t **messages = consumer->messages;
     ssize_t taken = rd_kafka_consume_batch_queue(consumer->queue, 0, messages, max);
-    size_t count = 0;
+    size_t count = 0, others = 0;
     pthread_mutex_lock(&consumer->lock);
     for (ssize_t i = 0; i < taken; i++) {
+        if (messages[i]->err == 0 && read_record(consumer, messages[i], &records[count])) {
+            count++;
+            continue;
+        }
         if (messages[i]->err != 0)
             note_error(consumer, messages[i]);
-        else if (read_record(consumer, messages[i], &records[count]))
-            count++;
+        messages[others++] = messages[i];
     }
     pthread_mutex_unlock(&consumer->lock);
-    if (taken > 0) {
-        consumer->messages_count += (size_t)taken;
-        kafka_find_again(consumer, messages, (size_t)taken);
-    }
+    consumer->in_hand += count;
+    if (others > 0)
+        kafka_find_again(consumer, messages, others);
+    for (size_t i = 0; i < others; i++)
+        rd_kafka_message_destroy(messages[i]);
     if (taken == (ssize_t)max) { /* there may be more, and then nobody signals it again */
         uint64_t one = 1;
         ignored = write(consumer->fd, &one, sizeof one);
@@ -300,11 +301,14 @@ size_t kafka_consumer_take(struct kafka_consumer *consumer, struct kafka_record 
     return count;
 }
 
-void kafka_consumer_release(struct kafka_consumer *consumer)
+void kafka_consumer_release(struct kafka_consumer *consumer, struct kafka_record *records,
+                            size_t count)
 {
-    for (size_t i = 0; i < consumer->messages_count; i++)
-        rd_kafka_message_destroy(consumer->messages[i]);
-    consumer->messages_count = 0;
+    for (size_t i = 0; i < count; i++) {
+        rd_kafka_message_destroy(records[i].message);
+        records[i].message = NULL;
+    }
+    consumer->in_hand -= count;
     arena_reset(&consumer->arena);
 }
 
@@ -313,6 +317,11 @@ void kafka_consumer_release(struct kafka_consumer *consumer)
 size_t kafka_consumer_assigned(const struct kafka_consumer *consumer)
 {
     return consumer->assigned;
+}
+
+bool kafka_consumer_joined(const struct kafka_consumer *consumer)
+{
+    return consumer->joined;
 }
 
 const char *kafka_consumer_error(const struct kafka_consumer *consumer)

@@ -35,9 +35,10 @@ struct kafka_consumer {
     rd_kafka_queue_t *queue;
     struct kafka_topic topics[KAFKA_TOPICS_MAX];
     size_t topics_count, assigned;
-    rd_kafka_message_t **messages; /* in hand */
-    size_t messages_count, messages_size;
-    struct arena arena; /* their headers */
+    bool joined;                   /* it knows its share, which may be none */
+    rd_kafka_message_t **messages; /* for take */
+    size_t messages_size, in_hand; /* in_hand: taken and not released */
+    struct arena arena;            /* headers */
     char error[200], lost[200];
     bool left;
 };

@@ -53,14 +53,29 @@ static void begin_reading(struct kafka_position *position, int64_t start)
 
 /* ---- commits ---- */
 
+/* NULL for a record of another reading: the partition's owner commits, or the topic is no more. */
+static struct kafka_position *position_of(struct kafka_consumer *consumer,
+                                          const struct kafka_record *record)
+{
+    struct kafka_position *position =
+        kafka_find_position(consumer, record->topic, record->partition);
+    bool same = position != NULL && position->assigned && record->reading == position->readings;
+    return same ? position : NULL;
+}
+
+bool kafka_consumer_reads(struct kafka_consumer *consumer, const struct kafka_record *record)
+{
+    pthread_mutex_lock(&consumer->lock);
+    bool reads = position_of(consumer, record) != NULL;
+    pthread_mutex_unlock(&consumer->lock);
+    return reads;
+}
+
 void kafka_consumer_store(struct kafka_consumer *consumer, const struct kafka_record *record)
 {
     pthread_mutex_lock(&consumer->lock);
-    struct kafka_position *position =
-        kafka_find_position(consumer, record->topic, record->partition);
-    /* Of another reading: the partition's owner commits, or the topic is no more. */
-    if (position != NULL && position->assigned && record->reading == position->readings &&
-        record->offset + 1 > position->stored)
+    struct kafka_position *position = position_of(consumer, record);
+    if (position != NULL && record->offset + 1 > position->stored)
         position->stored = record->offset + 1;
     pthread_mutex_unlock(&consumer->lock);
 }
@@ -160,11 +175,33 @@ static bool find_bounds(struct kafka_consumer *consumer,
     return true;
 }
 
+static bool is_there(const struct rd_kafka_metadata *metadata, const char *topic)
+{
+    for (int i = 0; i < metadata->topic_cnt; i++)
+        if (strcmp(metadata->topics[i].topic, topic) == 0)
+            return metadata->topics[i].partition_cnt > 0;
+    return false;
+}
+
+/* Without partitions: because the other members have them all, or because a topic is not there. */
+static bool all_are_there(struct kafka_consumer *consumer)
+{
+    const struct rd_kafka_metadata *metadata;
+    if (rd_kafka_metadata(consumer->client, 1, NULL, &metadata, LOOK_UP_MS) != 0)
+        return false;
+    bool all = true;
+    for (size_t i = 0; i < consumer->topics_count; i++)
+        all = all && is_there(metadata, consumer->topics[i].name);
+    rd_kafka_metadata_destroy(metadata);
+    return all;
+}
+
 /* After an error nothing is assigned: this consumer will be dropped. */
 static void on_assign(struct kafka_consumer *consumer, rd_kafka_topic_partition_list_t *list)
 {
     if (!find_bounds(consumer, list) || !find_starts(consumer, list))
         return;
+    bool joined = list->cnt > 0 || all_are_there(consumer);
     pthread_mutex_lock(&consumer->lock);
     for (int i = 0; i < list->cnt; i++) {
         const rd_kafka_topic_partition_t *one = &list->elems[i];
@@ -174,6 +211,7 @@ static void on_assign(struct kafka_consumer *consumer, rd_kafka_topic_partition_
             begin_reading(position, one->offset == RD_KAFKA_OFFSET_BEGINNING ? -1 : one->offset);
     }
     consumer->assigned = (size_t)list->cnt;
+    consumer->joined = joined;
     pthread_mutex_unlock(&consumer->lock);
     rd_kafka_assign(consumer->client, list);
 }
@@ -185,6 +223,7 @@ void kafka_forget_positions(struct kafka_consumer *consumer)
         for (size_t n = 0; n < consumer->topics[i].count; n++)
             consumer->topics[i].positions[n].assigned = false;
     consumer->assigned = 0;
+    consumer->joined = false;
     consumer->lost[0] = '\0'; /* whoever gets the partition finds out */
     pthread_mutex_unlock(&consumer->lock);
 }

@@ -319,8 +319,7 @@ static void run_batch(struct engine *engine, size_t from, size_t to)
 static void finish_batch(struct engine *engine)
 {
     batch_reset(engine->batch);
-    if (engine->consumer != NULL)
-        kafka_consumer_release(engine->consumer);
+    sources_release(engine);
 }
 
 void engine_wait(struct engine *engine, int64_t wait_us)
@@ -335,7 +334,10 @@ void engine_wait(struct engine *engine, int64_t wait_us)
 static void wait_for_work(struct engine *engine)
 {
     int64_t until_us = engine->next_tick_us, relay_us = relay_next_us(engine);
-    engine_wait(engine, (relay_us < until_us ? relay_us : until_us) - system_monotonic_us());
+    int64_t patience_us = patience_end_us(engine->patience);
+    until_us = relay_us < until_us ? relay_us : until_us;
+    until_us = patience_us < until_us ? patience_us : until_us;
+    engine_wait(engine, until_us - system_monotonic_us());
 }
 
 /* The loop, read aloud: wait, gather a batch, run it, see to the outbox. */
@@ -385,6 +387,7 @@ void *engine_run(void *opaque)
         hearing_work(engine);
     }
     sources_expire(engine);
+    sources_forget(engine);
     if (engine->consumer != NULL)
         kafka_consumer_leave(engine->consumer);
     relay_close(engine);

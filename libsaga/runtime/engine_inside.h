@@ -13,6 +13,7 @@
 #include "runtime/hearing.h"
 #include "runtime/outbox.h"
 #include "runtime/park.h"
+#include "runtime/patience.h"
 
 #define ENGINE_QUEUE_MAX 16384
 #define ENGINE_LANES_MAX 5 /* its own, and four that dead instances left behind */
@@ -41,13 +42,17 @@ struct engine {
     struct kafka_producer *producer;
     bool producer_dead; /* make a new one: set by a delivery report, done outside of it */
     struct batch *batch;
-    struct kafka_record *records;
+    struct kafka_record *records; /* of the batch */
+    size_t records_count;
+    struct kafka_record *records_taken, *records_held; /* on their way there */
+    struct patience *patience;
     struct engine_command *expired;
     struct linger linger;
     struct lane *lanes[ENGINE_LANES_MAX]; /* [0] is its own */
     size_t lanes_count;
     struct outbox_source source;
     const struct saga_event *hears[HEARING_MAX + 1];
+    bool hears_patiently[HEARING_MAX]; /* that one: patience.h */
     int64_t next_tick_us, next_timer_us, next_cursor_us, next_commit_us, next_reports_us;
     int64_t next_truncate_us, next_keys_us, next_refused_us;
     struct {
@@ -79,12 +84,18 @@ enum hearing_state {
     HEARING_BROKEN, /* for a while there is no consumer */
     HEARING_LOST    /* of a partition nothing is read: records are gone */
 };
+/* Nothing is said because of this event. */
+bool hearing_is_patient(const struct engine *engine, struct saga_text topic);
 bool hearing_open(struct engine *engine, char *errbuf, size_t size);
 void hearing_work(struct engine *engine);
 
 /* sources.c: fill the batch. */
 void sources_collect(struct engine *engine);
 void sources_expire(struct engine *engine);
+/* The batch's records are done with. */
+void sources_release(struct engine *engine);
+/* Drops what is held: it is not stored, so it is read again. */
+void sources_forget(struct engine *engine);
 /* "Busy" to the command of this message, if it has one; it is run no more. */
 void sources_give_up(struct engine *engine, struct batch_message *message);
 void sources_answer(struct engine *engine, struct batch_message *message,

@@ -31,8 +31,13 @@ struct engine *engine_new(const struct saga_service *service, char *errbuf, size
     engine->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
     engine->pg = pg_new(config.database_url, service->name);
     engine->batch = batch_new(service, (size_t)config.batch_max, ARENA_MAX);
-    engine->records = calloc((size_t)config.batch_max, sizeof *engine->records);
+    size_t max = (size_t)config.batch_max;
+    engine->records = calloc(max, sizeof *engine->records);
+    engine->records_taken = calloc(max, sizeof *engine->records);
+    engine->records_held = calloc(max, sizeof *engine->records);
+    engine->patience = patience_new(max);
     if (engine->wake_fd < 0 || engine->epoll_fd < 0 || engine->records == NULL ||
+        engine->records_taken == NULL || engine->records_held == NULL ||
         !watch_fd(engine, engine->wake_fd)) {
         snprintf(errbuf, errbuf_size, "the engine cannot start: %s", strerror(errno));
         return NULL;
@@ -99,7 +104,10 @@ void engine_free(struct engine *engine)
     close(engine->wake_fd);
     close(engine->epoll_fd);
     pthread_mutex_destroy(&engine->lock);
+    patience_free(engine->patience);
     free(engine->records);
+    free(engine->records_taken);
+    free(engine->records_held);
     free(engine);
 }
 

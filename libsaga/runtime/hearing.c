@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <sys/epoll.h>
 
+#include "core/barrier.h"
 #include "ports/failpoint.h"
 #include "ports/system.h"
 #include "runtime/engine_inside.h"
@@ -38,6 +39,25 @@ size_t hearing_events(const struct saga_service *service,
     return count;
 }
 
+static bool says_nothing(const struct saga_service *service, const struct saga_event *event)
+{
+    for (const struct saga_step *const *step = service->steps; step && *step; step++) {
+        bool undo;
+        const struct saga_edge *edge = barrier_edge(*step, event->name, &undo);
+        if (edge != NULL && (edge->says != NULL || edge->refuses != NULL))
+            return false;
+    }
+    return true;
+}
+
+bool hearing_is_patient(const struct engine *engine, struct saga_text topic)
+{
+    for (size_t i = 0; engine->hears[i] != NULL; i++)
+        if (saga_text_equal(saga_text(engine->hears[i]->name), topic))
+            return engine->hears_patiently[i];
+    return false;
+}
+
 /* ---- the consumer ---- */
 
 static void told(void *opaque, const char *what)
@@ -49,8 +69,10 @@ static void told(void *opaque, const char *what)
 bool hearing_open(struct engine *engine, char *errbuf, size_t size)
 {
     const char *topics[HEARING_MAX + 1] = {0};
-    for (size_t i = 0; engine->hears[i] != NULL; i++)
+    for (size_t i = 0; engine->hears[i] != NULL; i++) {
         topics[i] = engine->hears[i]->name;
+        engine->hears_patiently[i] = says_nothing(engine->service, engine->hears[i]);
+    }
     engine->consumer = kafka_consumer_new(config.kafka_bootstrap, engine->service->name,
                                           engine->service->name, topics, told, NULL, errbuf, size);
     if (engine->consumer == NULL)
@@ -88,6 +110,7 @@ static void leave_without(struct engine *engine, const char *why)
     if (engine->join_failures == 0)
         log_line(LOG_ERROR, NULL, "kafka: %s; tries again with a new consumer", why);
     tell(engine, HEARING_BROKEN, why);
+    sources_forget(engine);
     kafka_consumer_drop(engine->consumer);
     back_off(engine);
 }
@@ -118,7 +141,7 @@ void hearing_work(struct engine *engine)
         why = "a failpoint";
     if (why != NULL) {
         leave_without(engine, why);
-    } else if (kafka_consumer_assigned(engine->consumer) > 0) {
+    } else if (kafka_consumer_joined(engine->consumer)) {
         if (engine->join_failures > 0)
             log_line(LOG_INFO, NULL, "kafka: the new consumer has its partitions");
         engine->join_failures = 0;

@@ -5,13 +5,10 @@
 #include <stdlib.h>
 #include <time.h>
 
-#include "core/barrier.h"
 #include "core/scan.h"
 #include "ports/failpoint.h"
 #include "ports/system.h"
 #include "saga_sql.h"
-
-#define PATIENCE_US 10000
 
 /* Only while there is room. */
 static struct batch_message *add_message(struct engine *engine, struct source **ret_source)
@@ -173,26 +170,71 @@ static void read_record(struct engine *engine, struct batch_message *message,
     message->in.said_us = envelope.time_us;
 }
 
+static void add_record(struct engine *engine, const struct kafka_record *taken)
+{
+    struct kafka_record *record = &engine->records[engine->records_count++];
+    struct source *source;
+    *record = *taken;
+    kafka_consumer_read(engine->consumer, record);
+    struct batch_message *message = add_message(engine, &source);
+    source->record = record;
+    source->record_time_us = record->timestamp_ms * 1000;
+    message->in.topic = record->topic;
+    message->in.partition = record->partition;
+    message->in.offset = record->offset;
+    read_record(engine, message, record->headers, record->headers_count, record->headers_too_many,
+                record->key, record->value);
+}
+
+/* Those that were held for long, or for these, and are still ours. */
+static void add_held(struct engine *engine, const struct kafka_record *urgent, size_t urgent_count)
+{
+    size_t max = (size_t)config.batch_max - batch_count(engine->batch) - urgent_count;
+    struct kafka_record *held = engine->records_held;
+    size_t count =
+        patience_let_go(engine->patience, urgent, urgent_count, system_monotonic_us(), held, max);
+    for (size_t i = 0; i < count; i++) {
+        if (kafka_consumer_reads(engine->consumer, &held[i]))
+            add_record(engine, &held[i]);
+        else
+            kafka_consumer_release(engine->consumer, &held[i], 1);
+    }
+}
+
 static unsigned take_records(struct engine *engine)
 {
     if (engine->consumer == NULL || atomic_load(&engine->draining) || !room(engine))
         return 0;
-    size_t max = (size_t)config.batch_max - batch_count(engine->batch);
-    struct kafka_record *records = engine->records + batch_count(engine->batch);
-    size_t count = kafka_consumer_take(engine->consumer, records, max);
+    size_t before = batch_count(engine->batch), max = (size_t)config.batch_max - before;
+    struct kafka_record *taken = engine->records_taken;
+    size_t count = 0, urgent = 0;
+    if (!patience_full(engine->patience))
+        count = kafka_consumer_take(engine->consumer, taken, max);
     for (size_t i = 0; i < count; i++) {
-        const struct kafka_record *record = &records[i];
-        struct source *source;
-        struct batch_message *message = add_message(engine, &source);
-        source->record = record;
-        source->record_time_us = record->timestamp_ms * 1000;
-        message->in.topic = record->topic;
-        message->in.partition = record->partition;
-        message->in.offset = record->offset;
-        read_record(engine, message, record->headers, record->headers_count,
-                    record->headers_too_many, record->key, record->value);
+        if (hearing_is_patient(engine, taken[i].topic))
+            patience_hold(engine->patience, &taken[i], system_monotonic_us());
+        else
+            taken[urgent++] = taken[i];
     }
-    return (unsigned)count;
+    add_held(engine, taken, urgent); /* first: they came before, and the order's row learns so */
+    for (size_t i = 0; i < urgent; i++)
+        add_record(engine, &taken[i]);
+    return (unsigned)(batch_count(engine->batch) - before);
+}
+
+void sources_release(struct engine *engine)
+{
+    if (engine->consumer != NULL)
+        kafka_consumer_release(engine->consumer, engine->records, engine->records_count);
+    engine->records_count = 0;
+}
+
+void sources_forget(struct engine *engine)
+{
+    struct kafka_record *held = engine->records_held;
+    size_t count, max = (size_t)config.batch_max;
+    while ((count = patience_let_go(engine->patience, NULL, 0, INT64_MAX, held, max)) > 0)
+        kafka_consumer_release(engine->consumer, held, count);
 }
 
 static void take_timers(struct engine *engine)
@@ -252,46 +294,10 @@ static bool take_all(struct engine *engine)
     return true;
 }
 
-static bool says_nothing(const struct saga_edge *edge)
-{
-    return edge->says == NULL && edge->refuses == NULL;
-}
-
-/* Nobody waits for what becomes of it: nothing is said about it, the service only learns. */
-static bool is_patient(const struct engine *engine, const struct batch_message *message)
-{
-    if (message->in.event == NULL || message->skip)
-        return false;
-    for (const struct saga_step *const *step = engine->service->steps; step && *step; step++) {
-        bool undo;
-        const struct saga_edge *edge = barrier_edge(*step, message->in.event->name, &undo);
-        if (edge != NULL && !says_nothing(edge))
-            return false;
-    }
-    return true;
-}
-
-/* Patient messages wait for one that is not, or for a while: so one transaction takes them all. */
-static void wait_patiently(struct engine *engine)
-{
-    int64_t until_us = system_monotonic_us() + PATIENCE_US, now_us;
-    size_t seen = 0;
-    while (!atomic_load(&engine->draining) && room(engine)) {
-        for (; seen < batch_count(engine->batch); seen++)
-            if (!is_patient(engine, batch_at(engine->batch, seen)))
-                return;
-        if ((now_us = system_monotonic_us()) >= until_us)
-            return;
-        engine_wait(engine, until_us - now_us);
-        take_all(engine);
-    }
-}
-
 void sources_collect(struct engine *engine)
 {
     int64_t now_us = system_monotonic_us();
     if (take_all(engine)) {
-        wait_patiently(engine);
         /* A short wait for company, by the measured rate; then whatever came goes along. */
         int64_t linger = linger_us(&engine->linger, system_monotonic_us());
         if (linger > 0 && room(engine)) {

@@ -21,7 +21,7 @@ CREATE TABLE IF NOT EXISTS orders (
     created_at       timestamptz NOT NULL,
     updated_at       timestamptz NOT NULL,
     CHECK (placement = 1 OR completion = 0) -- I8: completed or cancelled, never both
-) WITH (fillfactor = 60);
+) WITH (fillfactor = 45);
 
 -- One row an order that has not reached its end: open orders are found here. due_at goes when it was acted upon.
 CREATE TABLE IF NOT EXISTS timer (

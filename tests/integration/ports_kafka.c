@@ -18,8 +18,7 @@ static void done_with(struct kafka_consumer *consumer, size_t stored)
 {
     for (size_t i = 0; i < stored; i++)
         kafka_consumer_store(consumer, &taken[i]);
-    kafka_consumer_release(consumer);
-    taken_count = 0;
+    release_all();
 }
 
 static void on_real_broker(void)
@@ -52,7 +51,8 @@ Test(kafka, records_come_as_they_went)
     cr_assert(takes(consumer, 4000), "%zu came", taken_count);
     cr_assert_eq(taken_count, 4000);
     for (size_t i = 0; i < taken_count; i++) {
-        const struct kafka_record *record = &taken[i];
+        struct kafka_record *record = &taken[i];
+        kafka_consumer_read(consumer, record);
         int64_t seq = strtoll(record->value.at, NULL, 10);
         size_t key = (size_t)(record->key.at[0] - '0');
         cr_assert(saga_text_equal(record->topic, saga_text(topic)));
@@ -65,7 +65,7 @@ Test(kafka, records_come_as_they_went)
         cr_assert_eq(record->headers[1].value.len, 0);
         cr_assert_gt(record->timestamp_ms, 1700000000000);
     }
-    kafka_consumer_free(consumer);
+    end_consumer(consumer);
 }
 
 Test(kafka, topics_are_there_as_asked_for)
@@ -138,22 +138,22 @@ Test(kafka, only_what_was_stored_is_behind_the_offset)
     struct kafka_consumer *consumer = new_consumer();
     cr_assert(takes(consumer, 100));
     done_with(consumer, 0);
-    kafka_consumer_free(consumer); /* nothing was stored */
+    end_consumer(consumer); /* nothing was stored */
     consumer = new_consumer();
     cr_assert(takes(consumer, 100), "they come again");
     done_with(consumer, 60);
     kafka_consumer_commit(consumer);
-    kafka_consumer_free(consumer);
+    end_consumer(consumer);
     consumer = new_consumer();
     cr_assert(takes(consumer, 40));
     done_with(consumer, 40);
-    kafka_consumer_free(consumer); /* leaving commits too */
+    end_consumer(consumer); /* leaving commits too */
     cr_assert_eq(groups_behind(bootstrap, group, topic), 0);
     consumer = new_consumer();
     produce(100, 101);
     cr_assert(takes(consumer, 1));
     cr_assert_eq(strtoll(taken[0].value.at, NULL, 10), 100, "what was stored does not come again");
-    kafka_consumer_free(consumer);
+    end_consumer(consumer);
 }
 
 Test(kafka, two_share_and_take_over)
@@ -174,15 +174,45 @@ Test(kafka, two_share_and_take_over)
         kafka_consumer_store(one, &stranger);
         kafka_consumer_store(two, &stranger);
     }
-    kafka_consumer_release(one);
-    kafka_consumer_release(two);
-    taken_count = 0;
-    kafka_consumer_free(one);
+    release_all();
+    end_consumer(one);
     cr_assert(CLOCK_UNTIL(SOON_S, (take(two), kafka_consumer_assigned(two) == 2)));
     cr_assert_eq(taken_count, 0, "%zu came again", taken_count);
-    kafka_consumer_free(two);
+    end_consumer(two);
     int64_t behind = groups_behind(bootstrap, group, topic);
     cr_assert(behind > 0 && behind < 100, "%lld", (long long)behind);
+}
+
+/* One more member than partitions: it stands by, and that is no fault. */
+Test(kafka, a_member_may_have_no_partitions)
+{
+    struct kafka_consumer *three[3];
+    for (int i = 0; i < 3; i++)
+        three[i] = new_consumer();
+    size_t assigned = 0;
+    bool all = false;
+    cr_assert(CLOCK_UNTIL(SOON_S, ({
+                              all = true;
+                              assigned = 0;
+                              for (int i = 0; i < 3; i++) {
+                                  take(three[i]);
+                                  all = all && kafka_consumer_joined(three[i]) &&
+                                        kafka_consumer_assigned(three[i]) < 2;
+                                  assigned += kafka_consumer_assigned(three[i]);
+                              }
+                              all &&assigned == 2;
+                          })));
+    for (int i = 0; i < 3; i++)
+        end_consumer(three[i]);
+}
+
+/* A topic that is not there yet is another thing. */
+Test(kafka, a_member_whose_topic_is_missing_has_not_joined)
+{
+    snprintf(topic, sizeof topic, "missing-%lld", (long long)clock_us());
+    struct kafka_consumer *consumer = new_consumer();
+    cr_assert_not(CLOCK_UNTIL(3, (take(consumer), kafka_consumer_joined(consumer))));
+    end_consumer(consumer);
 }
 
 /* I5: what was taken before the partition went is not stored after it came back. */
@@ -203,7 +233,7 @@ Test(kafka, a_record_of_an_earlier_reading_is_not_stored)
     cr_assert(takes(consumer, 10), "they come again");
     kafka_consumer_store(consumer, &kept);
     done_with(consumer, 0);
-    kafka_consumer_free(consumer);
+    end_consumer(consumer);
     cr_assert_eq(groups_behind(bootstrap, group, topic), 10);
 }
 
@@ -239,7 +269,7 @@ Test(kafka, beyond_the_end_begins_at_the_beginning)
     cr_assert_null(kafka_consumer_lost(consumer));
     cr_assert_eq(lags(consumer), 100);
     done_with(consumer, 100);
-    kafka_consumer_free(consumer);
+    end_consumer(consumer);
     cr_assert_eq(groups_behind(bootstrap, group, topic), 0, "the smaller offset is committed");
 }
 
@@ -254,7 +284,7 @@ Test(kafka, one_begins_again_and_the_others_go_on)
     produce(100, 200);
     cr_assert(takes(consumer, 200));
     cr_assert(!CLOCK_UNTIL(1, (take(consumer), taken_count > 200)), "%zu came", taken_count);
-    kafka_consumer_free(consumer);
+    end_consumer(consumer);
 }
 
 Test(kafka, before_the_beginning_is_told_and_not_skipped)
@@ -277,14 +307,14 @@ Test(kafka, before_the_beginning_is_told_and_not_skipped)
     for (size_t i = 0; i < taken_count; i++)
         cr_assert_eq(taken[i].partition, 1);
     done_with(consumer, taken_count);
-    kafka_consumer_free(consumer);
+    end_consumer(consumer);
     /* A person decides, and it goes on. */
     cr_assert(groups_store(bootstrap, group, topic, 0, 7));
     consumer = new_consumer();
     cr_assert(takes(consumer, 1));
     cr_assert_eq(taken[0].partition, 0);
     cr_assert_eq(taken[0].offset, 7);
-    kafka_consumer_free(consumer);
+    end_consumer(consumer);
 }
 
 /* Under a consumer that reads it, the topic is lost and made anew. */
@@ -306,7 +336,7 @@ Test(kafka, topic_made_anew_is_read_from_its_beginning)
               kafka_consumer_error(consumer));
     cr_assert_eq(taken_count, 100);
     done_with(consumer, 100);
-    kafka_consumer_free(consumer);
+    end_consumer(consumer);
     cr_assert_eq(groups_behind(bootstrap, group, topic), 0);
 }
 
@@ -364,12 +394,13 @@ Test(kafka, headers_and_nulls)
     struct kafka_consumer *consumer = new_consumer();
     cr_assert(takes(consumer, sizeof cases / sizeof *cases), "%zu came", taken_count);
     for (size_t i = 0; i < taken_count; i++) {
+        kafka_consumer_read(consumer, &taken[i]);
         bool many = cases[i].headers > ENVELOPE_HEADERS_MAX;
         cr_assert_eq(taken[i].headers_too_many, many, "%zu", i);
         cr_assert_eq(taken[i].headers_count, many ? ENVELOPE_HEADERS_MAX : cases[i].headers);
         cr_assert_eq(taken[i].key.at == NULL, cases[i].key == NULL, "%zu", i);
         cr_assert_eq(taken[i].value.at == NULL, cases[i].value == NULL, "%zu", i);
     }
-    kafka_consumer_free(consumer);
+    end_consumer(consumer);
     rd_kafka_destroy(client);
 }

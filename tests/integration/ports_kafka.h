@@ -103,13 +103,30 @@ static struct kafka_consumer *new_consumer(void)
 }
 
 static struct kafka_record taken[TAKEN_MAX];
+static struct kafka_consumer *takers[TAKEN_MAX]; /* of each */
 static size_t taken_count;
 
 static void take(struct kafka_consumer *consumer)
 {
     struct pollfd fd = {kafka_consumer_fd(consumer), POLLIN, 0};
     poll(&fd, 1, 20);
+    size_t from = taken_count;
     taken_count += kafka_consumer_take(consumer, taken + taken_count, TAKEN_MAX - taken_count);
+    for (size_t i = from; i < taken_count; i++)
+        takers[i] = consumer;
+}
+
+static void release_all(void)
+{
+    for (size_t i = 0; i < taken_count; i++)
+        kafka_consumer_release(takers[i], &taken[i], 1);
+    taken_count = 0;
+}
+
+static void end_consumer(struct kafka_consumer *consumer)
+{
+    release_all();
+    kafka_consumer_free(consumer);
 }
 
 static bool takes(struct kafka_consumer *consumer, size_t count)

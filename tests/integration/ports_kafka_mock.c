@@ -133,13 +133,14 @@ Test(kafka_mock, offsets_that_cannot_be_looked_up)
     cr_assert_not_null(strstr(kafka_consumer_error(consumer), "committed offsets"));
     cr_assert_eq(kafka_consumer_assigned(consumer), 0);
     cr_assert_eq(taken_count, 0);
+    release_all();
     kafka_consumer_drop(consumer);
     rd_kafka_mock_clear_request_errors(mock, OFFSET_FETCH);
     cr_assert(kafka_consumer_join(consumer, why, sizeof why), "%s", why);
     cr_assert_null(kafka_consumer_error(consumer));
     cr_assert(takes(consumer, 100));
     cr_assert_eq(taken_count, 100);
-    kafka_consumer_free(consumer);
+    end_consumer(consumer);
 }
 
 /* A coordinator that hangs holds the caller for a second at most, and so does going away. */
@@ -150,9 +151,10 @@ Test(kafka_mock, a_hanging_broker_does_not_hold_the_caller)
     check_error_comes_soon(consumer);
     rd_kafka_mock_broker_set_down(mock, 1);
     int64_t from_us = clock_us();
+    release_all();
     kafka_consumer_drop(consumer);
     cr_assert_lt(clock_us() - from_us, 1000000, "%lld", (long long)(clock_us() - from_us));
-    kafka_consumer_free(consumer);
+    end_consumer(consumer);
 }
 
 Test(kafka_mock, more_partitions_than_are_handled)
@@ -172,6 +174,6 @@ Test(kafka_mock, more_partitions_than_are_handled)
         cr_assert_eq(kafka_consumer_error(consumer) == NULL, cases[i].good, "%s",
                      kafka_consumer_error(consumer));
         cr_assert_eq(kafka_consumer_assigned(consumer), cases[i].good ? 1024 : 0);
-        kafka_consumer_free(consumer);
+        end_consumer(consumer);
     }
 }
