@@ -212,6 +212,10 @@ Test(waits, a_failed_cancel_promises_nothing)
     db_run(DB_ORDER, "ALTER TABLE orders DROP CONSTRAINT refuses");
     struct order_answer taken = order_cancel(placed.id);
     cr_assert_eq(taken.status, 202);
+    /* Its event has overtaken what inventory-svc will say. */
+    cr_assert(CLOCK_UNTIL(SOON_S, db_int(DB_SHIPPING,
+                                         "SELECT count(*) FROM parcel WHERE order_id = $1::uuid",
+                                         placed.id) == 1));
     kill(inventory.pid, SIGCONT);
     cr_assert(order_reaches(placed.id, "cancelled", SOON_S));
     order_answer_free(&placed);
