@@ -2,11 +2,8 @@
 # shellcheck shell=bash
 
 KAFKA_JARS=$BUILD/kafka-libs
-# 256 MB and the serial collector are enough for one node (250 MB resident, against 430 with G1). The first
-# compiler alone makes the first seconds fast; for figures after a warm-up set KAFKA_JVM_PERFORMANCE_OPTS
-# without TieredStopAtLevel. Both names are those of Kafka's own scripts.
-KAFKA_HEAP_OPTS=${KAFKA_HEAP_OPTS:--Xms256m -Xmx256m}
-KAFKA_JVM_PERFORMANCE_OPTS=${KAFKA_JVM_PERFORMANCE_OPTS:--XX:+UseSerialGC -XX:TieredStopAtLevel=1}
+# shellcheck source=deploy/kafka/kafka.sh
+source "$DEPLOY/kafka/kafka.sh"
 
 # The jars are there when the pom beside them is the one that is asked for.
 have_kafka_jars() { cmp -s -- "$DEPLOY/kafka/pom.xml" "$KAFKA_JARS/pom.xml"; }
@@ -26,22 +23,16 @@ fetch_kafka_jars() {
 }
 
 start_kafka() {
-    local dir=$STATE/kafka log=$STATE/log/kafka.log cluster
+    local dir=$STATE/kafka log=$STATE/log/kafka.log
     install -d -m 750 -- "$dir"
-    sed -e "s|@PORT@|${PORT[kafka]}|g" -e "s|@CONTROLLER_PORT@|$CONTROLLER_PORT|g" -e "s|@DATA@|$dir/data|g" \
-        "$DEPLOY/kafka/server.properties" >"$dir/server.properties"
+    kafka_settings "$dir" "${PORT[kafka]}" "$CONTROLLER_PORT"
     if [[ ! -f $dir/data/meta.properties ]]; then
         say kafka "making new storage in $dir/data"
-        # An id is 16 bytes in the URL alphabet of base64; a leading dash would be taken for an option.
-        cluster=$(head -c 16 /dev/urandom | base64 | tr '+/' 'Aa' | tr -d '=')
-        java -XX:TieredStopAtLevel=1 -XX:+UseSerialGC -Xmx128m -cp "$KAFKA_JARS/*" kafka.tools.StorageTool \
-            format --ignore-formatted -t "$cluster" -c "$dir/server.properties" >>"$log" 2>&1 </dev/null ||
+        kafka_make_storage "$dir" "$KAFKA_JARS" >>"$log" 2>&1 </dev/null ||
             fail kafka "its storage could not be made" "$log"
     fi
-    # shellcheck disable=SC2086 # lists of options; out of memory it should die and be seen, not limp on
-    detach kafka java $KAFKA_HEAP_OPTS $KAFKA_JVM_PERFORMANCE_OPTS -XX:+ExitOnOutOfMemoryError \
-        "-Dlog4j2.configurationFile=$DEPLOY/kafka/log4j2.yaml" -cp "$KAFKA_JARS/*" \
-        kafka.Kafka "$dir/server.properties"
+    kafka_command "$dir" "$KAFKA_JARS"
+    detach kafka "${KAFKA_COMMAND[@]}"
 }
 
 probe_kafka() {

@@ -84,11 +84,8 @@ probe_postgres() {
 
 # The roles and the databases; complete ones are left alone.
 make_databases() {
-    local service log=$STATE/log/databases.log
-    for service in order payment inventory shipping; do
-        echo "\\set service $service"
-        echo "\\set owner_password $(secret "${service}_owner")"
-        echo "\\set app_password $(secret "${service}_app")"
-        cat -- "$DEPLOY/postgres/database.sql"
-    done | admin_psql 60 >"$log" 2>&1 || fail databases "the roles and databases could not be made" "$log"
+    local log=$STATE/log/databases.log
+    PGHOST=127.0.0.1 PGPORT=${PORT[postgres]} \
+        "$DEPLOY/postgres/databases" "$STATE/secrets" "$DEPLOY/postgres/database.sql" >"$log" 2>&1 ||
+        fail databases "the roles and databases could not be made" "$log"
 }

@@ -1,5 +1,5 @@
 -- One service's database with its two roles; does nothing when it is complete.
--- Variables: service, owner_password, app_password (set by deploy/lib/postgres.sh).
+-- Variables: service, owner_password, app_password (set by deploy/postgres/databases).
 \set owner :service '_owner'
 \set app :service '_app'
 \set db :service '_db'
