@@ -101,6 +101,9 @@ declare -A PORT=(
 )
 CONTROLLER_PORT=$((9193 + SHIFT))
 
+# The form of the stack is that of its state folder: up --containers leaves this file there.
+in_containers() { [[ -e $STATE/compose.env ]]; }
+
 # Takes the lock of the state folder for as long as this script runs. The folder itself is locked, so that
 # no lock file is left behind; after waiting for a wipe it is another folder, which has to be locked anew.
 lock_state() {

@@ -18,20 +18,20 @@ show_timeline() {
 }
 
 first_order() {
-    local api=http://127.0.0.1:${PORT[order-svc]} log=$STATE/log/order-svc.log answer id status began=$EPOCHSECONDS
+    local api=http://127.0.0.1:${PORT[order-svc]} answer id status began=$EPOCHSECONDS
     say order "POST /v1/orders: 2 of SKU-1, 39.98 EUR, to Berlin"
     answer=$(http -m 30 -H 'Content-Type: application/json' -H 'Prefer: wait=20' -d "$ORDER" "$api/v1/orders" 2>&1) ||
-        fail order "no answer: $answer" "$log"
-    id=$(jq -er .id <<<"$answer" 2>/dev/null) || fail order "refused: $answer" "$log"
+        fail order "no answer: $answer" "$(log_of order-svc)"
+    id=$(jq -er .id <<<"$answer" 2>/dev/null) || fail order "refused: $answer" "$(log_of order-svc)"
     until status=$(jq -er .status <<<"$answer") && [[ $status == completed ]]; do
         if [[ $status == cancelled ]] || ((EPOCHSECONDS - began > 30)); then
-            fail order "order $id is $status, not completed" "$log"
+            fail order "order $id is $status, not completed" "$(log_of order-svc)"
         fi
         sleep 0.1
         answer=$(http -m 5 "$api/v1/orders/$id" 2>&1) || answer='{"status":"unknown"}'
     done
     say order "$id is completed; its way:"
-    show_timeline "$api/v1/orders/$id" || fail order "its timeline could not be read" "$log"
+    show_timeline "$api/v1/orders/$id" || fail order "its timeline could not be read" "$(log_of order-svc)"
     cat <<EOF
 
 Try next (or see ./deploy/status, ./deploy/env, ./deploy/down):

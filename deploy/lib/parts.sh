@@ -69,3 +69,7 @@ start_and_wait() {
     wait_ready "$1"
     say "$1" "$ready (pid $(pid_of "$1"), port ${PORT[$1]})"
 }
+
+# The other form that a stack can have.
+# shellcheck source=deploy/lib/containers.sh
+! in_containers || source "$DEPLOY_LIB/containers.sh"

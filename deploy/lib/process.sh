@@ -12,16 +12,23 @@ birth() {
     [[ $1 != [ZX] ]] && echo "${20}"
 }
 
-# pid_of PART: the process id of the part that up started, if it is still that process.
-pid_of() {
+# process_of PART: the process id of the part that up started, if it is still that process.
+process_of() {
     local pid born boot
     { read -r pid born boot _ <"$STATE/run/$1"; } 2>/dev/null || return 1
     [[ $boot == "$BOOT" && $(birth "$pid") == "$born" ]] && echo "$pid"
 }
 
+# pid_of PART: what takes it down when killed, if it runs.
+pid_of() { process_of "$1"; }
+
 # The record of a part, one line: pid, birth, boot, port, size of its log before it started.
 recorded_pid() { awk '{ print $1 }' "$STATE/run/$1" 2>/dev/null; }
 recorded_port() { awk '{ print $4 }' "$STATE/run/$1"; }
+
+how_it_ended() { echo "process $2 is gone"; }
+
+log_of() { echo "$STATE/log/$1.log"; }
 
 # fail_with_log PART REASON: fails with what it has logged since it started.
 fail_with_log() { fail "$1" "$2" "$STATE/log/$1.log" "$(awk '{ print $5 }' "$STATE/run/$1")"; }
@@ -72,9 +79,9 @@ detach() {
 # stop PART SIGNAL SECONDS: ends it, by force if it takes longer; says nothing when it does not run.
 stop() {
     local name=$1 signal=$2 seconds=$3 pid began=$EPOCHSECONDS
-    if pid=$(pid_of "$name"); then
+    if pid=$(process_of "$name"); then
         kill "-$signal" "$pid" 2>/dev/null || true
-        while [[ $(pid_of "$name") == "$pid" ]]; do
+        while [[ $(process_of "$name") == "$pid" ]]; do
             if ((EPOCHSECONDS - began > seconds)); then
                 say "$name" "did not stop within $seconds s: killed (pid $pid)"
                 kill -KILL "$pid" 2>/dev/null || true
