@@ -130,7 +130,7 @@ static bool has_turn(enum service service, enum failpoint point)
 }
 
 /* Each with every fault in every service; or in one service, by turns killed or failing; or that
- * one point in every service, with both. */
+ * one point with every fault in every service. */
 static void run_points(const char *only, bool all)
 {
     for (size_t point = 0; point < FAILPOINT_COUNT; point++) {
@@ -139,12 +139,12 @@ static void run_points(const char *only, bool all)
                 (!all && only == NULL && !has_turn((enum service)service, (enum failpoint)point)) ||
                 (only != NULL && strcmp(points[point].name, only) != 0))
                 continue;
-            bool fails = points[point].fails && point % 2 == 1, both = all || only != NULL;
-            if (both || !fails)
+            bool fails = points[point].fails && point % 2 == 1, each = all || only != NULL;
+            if (each || !fails)
                 run((enum service)service, (enum failpoint)point, KILL);
-            if (both || fails)
+            if (each || fails)
                 run((enum service)service, (enum failpoint)point, FAIL);
-            if (all)
+            if (each)
                 run((enum service)service, (enum failpoint)point, PAUSE);
         }
     }
@@ -162,7 +162,7 @@ int main(int argc, char **argv)
     }
     if (only == NULL || strcmp(only, "server") != 0)
         run_points(only, all);
-    for (size_t service = 0; service < (all ? SERVICES : 1); service++) {
+    for (size_t service = 0; service < (all || only != NULL ? SERVICES : 1); service++) {
         if (only != NULL && strcmp(only, "server") != 0)
             break;
         run((enum service)service, FAILPOINT_commit_unanswered, COMMIT_DONE);
