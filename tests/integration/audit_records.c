@@ -138,7 +138,7 @@ Test(audit_records, a_key_of_a_megabyte)
     snprintf(command, sizeof command,
              "key=$(redis-cli -u %s --scan --pattern 'saga:order-svc:*') && redis-cli -u %s EVAL"
              " \"redis.call('SET', KEYS[1] .. string.rep('x', 10000000), ARGV[1])\" 1 \"$key\""
-             " '%s 0 9999999999999999 0' >/dev/null",
+             " '1 %s 0 9999999999999999 0' >/dev/null",
              stack_address("REDIS_URL"), stack_address("REDIS_URL"), done);
     sh(command);
     says(4, done, 1);
@@ -153,7 +153,7 @@ Test(audit_records, names_each_damage)
     says(3, STRANGER, 2);
     snprintf(command, sizeof command,
              "key=$(redis-cli -u %s --scan --pattern 'saga:order-svc:*') && redis-cli -u %s SET"
-             " \"$key\" '%s 0 9999999999999999 0' >/dev/null",
+             " \"$key\" '1 %s 0 9999999999999999 0' >/dev/null",
              stack_address("REDIS_URL"), stack_address("REDIS_URL"), undone);
     sh(command);
     says(4, undone, 3);
