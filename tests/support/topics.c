@@ -31,8 +31,9 @@ struct topics {
     rd_kafka_topic_partition_list_t *next; /* the offset that is expected next, for each */
     struct range {
         int64_t low, high;
-    } * opened; /* in the same order */
-    int last;   /* whose record came last: the next one is most likely of the same */
+    } * opened;    /* in the same order */
+    bool assigned; /* it reads */
+    int last;      /* whose record came last: the next one is most likely of the same */
     topics_each each;
     void *opaque;
     char *text; /* key, value and headers of one record */
@@ -146,8 +147,8 @@ static bool ask_ranges(struct topics *topics, bool from_beginning)
     return good;
 }
 
-struct topics *topics_open(const char *bootstrap, const char *const *names, bool from_beginning,
-                           topics_each each, void *opaque)
+static struct topics *find_topics(const char *bootstrap, const char *const *names,
+                                  bool from_beginning, topics_each each, void *opaque)
 {
     struct topics *topics = calloc(1, sizeof *topics);
     if (topics == NULL)
@@ -162,14 +163,34 @@ struct topics *topics_open(const char *bootstrap, const char *const *names, bool
     topics->opened = calloc((size_t)topics->next->cnt + 1, sizeof *topics->opened);
     if (topics->opened == NULL)
         abort();
-    if (good && ask_ranges(topics, from_beginning)) {
-        rd_kafka_poll_set_consumer(topics->kafka);
-        topics->queue = rd_kafka_queue_get_consumer(topics->kafka);
-        if (rd_kafka_assign(topics->kafka, topics->next) == RD_KAFKA_RESP_ERR_NO_ERROR)
-            return topics;
-    }
+    if (good && ask_ranges(topics, from_beginning))
+        return topics;
     topics_close(topics);
     return NULL;
+}
+
+static bool begin_to_read(struct topics *topics)
+{
+    rd_kafka_poll_set_consumer(topics->kafka);
+    topics->queue = rd_kafka_queue_get_consumer(topics->kafka);
+    topics->assigned = true;
+    return rd_kafka_assign(topics->kafka, topics->next) == RD_KAFKA_RESP_ERR_NO_ERROR;
+}
+
+struct topics *topics_open(const char *bootstrap, const char *const *names, bool from_beginning,
+                           topics_each each, void *opaque)
+{
+    struct topics *topics = find_topics(bootstrap, names, from_beginning, each, opaque);
+    if (topics == NULL || begin_to_read(topics))
+        return topics;
+    topics_close(topics);
+    return NULL;
+}
+
+struct topics *topics_mark(const char *bootstrap, const char *const *names, topics_each each,
+                           void *opaque)
+{
+    return find_topics(bootstrap, names, false, each, opaque);
 }
 
 /* A copy with a NUL behind it, in the text of this record. */
@@ -237,6 +258,8 @@ static rd_kafka_topic_partition_t *next_of(struct topics *topics, const rd_kafka
 size_t topics_poll(struct topics *topics, int timeout_ms)
 {
     size_t told = 0;
+    if (!topics->assigned && !begin_to_read(topics))
+        return 0;
     ssize_t count =
         rd_kafka_consume_batch_queue(topics->queue, timeout_ms, topics->batch, TOPICS_BATCH);
     int64_t now_us = clock_us();

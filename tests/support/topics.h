@@ -44,6 +44,10 @@ extern const char *const topics_all[];
  * partitions than TOPICS_PARTITIONS_MAX are a reason. */
 struct topics *topics_open(const char *bootstrap, const char *const *names, bool from_beginning,
                            topics_each each, void *opaque);
+/* As topics_open with what comes after this call, but nothing is fetched before the first
+ * topics_poll or topics_catch_up: a load is not disturbed by who looks at it afterwards. */
+struct topics *topics_mark(const char *bootstrap, const char *const *names, topics_each each,
+                           void *opaque);
 /* Returns how many records there were; waits at most so long for the first. */
 size_t topics_poll(struct topics *topics, int timeout_ms);
 /* Polls until all that is in the topics by now has been seen; false: nothing came for so long. */
