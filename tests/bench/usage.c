@@ -13,6 +13,9 @@ struct process {
     double cpu_s;
 };
 
+static struct stack_part parts[STACK_PARTS];
+static size_t parts_count;
+
 static bool read_process(pid_t pid, struct process *ret)
 {
     char path[32], line[1024];
@@ -32,60 +35,84 @@ static bool read_process(pid_t pid, struct process *ret)
     return true;
 }
 
-/* Proportional set size: a page that n processes share counts as 1/n in each. */
-static double read_pss_mb(pid_t pid)
+/* A line "NAME: N kB" of one of the process's files, in MiB; 0: it is not there. */
+static double read_mb(pid_t pid, const char *name, const char *what)
 {
-    char path[40], line[256];
+    char path[48], line[256];
+    size_t len = strlen(what);
     long kb = 0;
 
-    snprintf(path, sizeof path, "/proc/%d/smaps_rollup", (int)pid);
+    snprintf(path, sizeof path, "/proc/%d/%s", (int)pid, name);
     FILE *file = fopen(path, "re");
     while (file != NULL && fgets(line, sizeof line, file) != NULL)
-        if (sscanf(line, "Pss: %ld kB", &kb) == 1)
-            break;
+        if (strncmp(line, what, len) == 0 && line[len] == ':')
+            kb = strtol(line + len + 1, NULL, 10);
     if (file != NULL)
         fclose(file);
     return (double)kb / 1024;
 }
 
-/* It and its children: one level, as PostgreSQL has them. */
-static void add_tree(pid_t root, struct usage *usage)
+/* Proportional set size: a page that n processes share counts as 1/n in each. Of a peak it is not
+ * known how much was shared: so it is what is not shared at its peak, and what is shared now. */
+static void add_memory(pid_t pid, struct usage *usage)
 {
+    double shared =
+        read_mb(pid, "smaps_rollup", "Pss_Shmem") + read_mb(pid, "smaps_rollup", "Pss_File");
+
+    usage->rss_mb += read_mb(pid, "smaps_rollup", "Pss");
+    usage->peak_mb += read_mb(pid, "status", "VmHWM") - read_mb(pid, "status", "RssShmem") -
+                      read_mb(pid, "status", "RssFile") + shared;
+}
+
+/* A part's own process or a child of it: one level, as PostgreSQL has them. */
+static size_t part_of(const struct process *process)
+{
+    size_t i = 0;
+    while (i < parts_count && process->pid != parts[i].pid && process->parent != parts[i].pid)
+        i++;
+    return i;
+}
+
+size_t usage_begin(void)
+{
+    parts_count = stack_parts(parts);
+    for (size_t i = 0; i < parts_count; i++) {
+        if (parts[i].pid <= 1) {
+            fprintf(stderr, "%s does not run: %s\n", parts[i].name, parts[i].detail);
+            return 0;
+        }
+    }
+    return parts_count == 0 ? 0 : parts_count + 1;
+}
+
+void usage_read(struct usage ret_usage[USAGE_MAX])
+{
+    bool found[USAGE_MAX] = {false};
     DIR *proc = opendir("/proc");
     const struct dirent *entry;
 
+    for (size_t i = 0; i < parts_count; i++) {
+        ret_usage[i] = (struct usage){0};
+        memcpy(ret_usage[i].name, parts[i].name, sizeof ret_usage[i].name);
+    }
+    ret_usage[parts_count] = (struct usage){.name = "load"};
     while (proc != NULL && (entry = readdir(proc)) != NULL) {
         struct process process;
         if (!isdigit((unsigned char)entry->d_name[0]) ||
-            !read_process((pid_t)atoi(entry->d_name), &process))
+            !read_process((pid_t)strtol(entry->d_name, NULL, 10), &process))
             continue;
-        if (process.pid == root || process.parent == root) {
-            usage->cpu_s += process.cpu_s;
-            usage->rss_mb += read_pss_mb(process.pid);
-        }
+        size_t i = process.pid == getpid() ? parts_count : part_of(&process);
+        if (i == parts_count && process.pid != getpid())
+            continue;
+        ret_usage[i].cpu_s += process.cpu_s;
+        add_memory(process.pid, &ret_usage[i]);
+        found[i] = found[i] || i == parts_count || process.pid == parts[i].pid;
     }
     if (proc != NULL)
         closedir(proc);
-}
-
-size_t usage_read(struct usage ret_usage[USAGE_MAX])
-{
-    static struct stack_part parts[STACK_PARTS];
-    static size_t count;
-
-    if (count == 0)
-        count = stack_parts(parts); /* takes long; nothing is restarted while we measure */
-    for (size_t i = 0; i < count; i++) {
-        ret_usage[i] = (struct usage){0};
-        memcpy(ret_usage[i].name, parts[i].name, sizeof ret_usage[i].name);
-        if (parts[i].pid > 0)
-            add_tree(parts[i].pid, &ret_usage[i]);
-    }
-    struct process self;
-    ret_usage[count] = (struct usage){.name = "load", .rss_mb = read_pss_mb(getpid())};
-    if (read_process(getpid(), &self))
-        ret_usage[count].cpu_s = self.cpu_s;
-    return count + 1;
+    for (size_t i = 0; i <= parts_count; i++)
+        if (!found[i])
+            ret_usage[i].cpu_s = -1;
 }
 
 double usage_machine_s(void)
