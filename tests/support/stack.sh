@@ -1,0 +1,39 @@
+# A stack of its own for a ring of tests, or for who compares two builds on one: see tests/run.
+# shellcheck shell=bash
+
+# Who sources this has `failed`: more than 0, and the servers' logs are kept.
+stack_dir=
+
+ports_are_free() { # shift
+    local port
+    for port in 5532 6479 9192 9193 8080 8081 8082 8083; do
+        ! (exec 3<>"/dev/tcp/127.0.0.1/$((port + $1))") 2>/dev/null || return 1
+    done
+}
+
+stack_begin() {
+    stack_dir=$(mktemp -d /tmp/saga-test-XXXXXX)
+    chmod 755 "$stack_dir"
+    trap stack_end EXIT
+    trap 'exit 130' INT TERM HUP
+    SAGA_STATE_DIR=$stack_dir
+    SAGA_PORT_SHIFT=$((2000 + RANDOM % 18 * 1000))
+    until ports_are_free "$SAGA_PORT_SHIFT"; do
+        SAGA_PORT_SHIFT=$((2000 + RANDOM % 18 * 1000 + RANDOM % 100))
+    done
+    export SAGA_STATE_DIR SAGA_PORT_SHIFT
+    ./deploy/up --no-order
+}
+
+stack_end() {
+    [[ -n $stack_dir ]] || return 0
+    if [[ $failed -gt 0 && -d $stack_dir/log ]]; then
+        rm -rf build/test-logs
+        cp -r "$stack_dir/log" build/test-logs
+        echo "the servers' logs are in build/test-logs"
+    fi
+    ./deploy/down --wipe || echo "deploy/down failed: look at $stack_dir" >&2
+    rm -rf "$stack_dir"
+    stack_dir=
+    unset SAGA_STATE_DIR SAGA_PORT_SHIFT
+}
