@@ -99,7 +99,7 @@ static bool measure(struct send *send, struct result *result)
 
 static bool good_enough(const struct result *result)
 {
-    double sagas = result_orders(result) / result->run_s;
+    double sagas = result_sagas(result);
     double p99_ms = (double)histogram_percentile(&result->sent->latency, 99) / 1000;
     bool good = true;
 
@@ -134,7 +134,7 @@ static bool run_load(size_t usage_count)
     if (options.json != NULL)
         good = result_write(&result, options.json) && good;
     good = good_enough(&result) && good && result.agrees && result.sent->other == 0 &&
-           result_orders(&result) > 0;
+           result_sagas(&result) > 0;
     send_free(send);
     witness_free(witness);
     tally_free(tally);

@@ -10,6 +10,9 @@
  * of what is told, or what a timer of the kernel may be off. */
 #define LATE_SHARE_MAX 0.1
 #define LATE_US_MAX 1000
+/* Of the orders that were sent in the window so many must have ended in it: with fewer, a queue has
+ * grown, and every latency is only that of a run of this length. */
+#define KEPT_UP_MIN 0.97
 
 static const struct {
     const char *name;
@@ -22,15 +25,22 @@ static double ms(const struct histogram *histogram, double percent)
     return (double)histogram_percentile(histogram, percent) / 1000;
 }
 
-double result_orders(const struct result *result)
+double result_sagas(const struct result *result)
 {
-    return (double)(result->sent->completed + result->sent->cancelled);
+    return (double)result->sent->finished / result->run_s;
 }
 
+bool result_kept_up(const struct result *result)
+{
+    return result->plan->rate == 0 || result_sagas(result) >= result->plan->rate * KEPT_UP_MIN;
+}
+
+/* By the orders that came to their end between the looks: under an overload those that were sent
+ * then have their work later. */
 static double per_order(const struct result *result, double amount)
 {
-    double orders = result_orders(result);
-    return orders > 0 ? amount / orders * result->run_s / result->sampled_s : 0;
+    double orders = result_sagas(result) * result->sampled_s;
+    return orders > 0 ? amount / orders : 0;
 }
 
 /* The witness reads everything, so it is divided by all orders and not only those that count. */
@@ -80,6 +90,11 @@ static double ours_s(const struct result *result)
     return sum;
 }
 
+static double stack_s(const struct result *result)
+{
+    return ours_s(result) - result->usage[result->usage_count - 1].cpu_s;
+}
+
 static double elsewhere(const struct result *result)
 {
     double cores = (result->machine_s - ours_s(result)) / result->sampled_s;
@@ -109,8 +124,6 @@ static void print_latency(const char *name, const struct histogram *histogram)
 
 static void print_parts(const struct result *result)
 {
-    double stack_s = ours_s(result) - result->usage[result->usage_count - 1].cpu_s;
-
     printf("%-14s %14s %9s %9s %10s\n", "process", "CPU us/order", "RSS MB", "peak MB", "batch of");
     for (size_t i = 0; i < result->usage_count; i++) {
         const struct usage *usage = &result->usage[i];
@@ -122,7 +135,7 @@ static void print_parts(const struct result *result)
         printf("\n");
     }
     printf("%-14s %14.0f\n", "the services", per_order(result, services_s(result) * 1e6));
-    printf("%-14s %14.0f\n", "the stack", per_order(result, stack_s * 1e6));
+    printf("%-14s %14.0f\n", "the stack", per_order(result, stack_s(result) * 1e6));
 }
 
 void result_print(const struct result *result)
@@ -135,10 +148,11 @@ void result_print(const struct result *result)
     name_load(result, name, sizeof name);
     printf("%s for %.0f s, %s load\n", name, result->run_s,
            result->plan->rate > 0 ? "open" : "closed");
-    printf("sagas/s        %.0f  (%zu completed and %zu cancelled as expected, of %zu sent; %zu "
-           "not)\n",
-           result_orders(result) / result->run_s, sent->completed, sent->cancelled, sent->sent,
-           sent->other);
+    printf("sagas/s        %.0f%s\n", result_sagas(result),
+           result_kept_up(result) ? "" : "  - BEHIND: more was sent than came to its end");
+    printf("orders         %zu completed and %zu cancelled as expected; %zu sent in all, %zu not "
+           "as expected\n",
+           sent->completed, sent->cancelled, sent->sent, sent->other);
     print_latency("latency ms", &sent->latency);
     if (sent->cancelled > 0)
         print_latency(" of cancelled", &sent->latency_cancelled);
@@ -230,16 +244,17 @@ bool result_write(const struct result *result, const char *path)
     const struct send_result *sent = result->sent;
     json_t *late = json_pack("{s:f, s:f, s:f}", "p50", ms(&sent->late, 50), "p99",
                              ms(&sent->late, 99), "max", ms(&sent->late, 100));
-    json_t *object =
-        json_pack("{s:o, s:o, s:f, s:o, s:o, s:o, s:I, s:b, s:f, s:f, s:f, s:o, s:o}", "load",
-                  plan_json(result), "orders", orders_json(result), "sagas_per_s",
-                  result_orders(result) / result->run_s, "latency_ms", latency_json(&sent->latency),
-                  "latency_cancelled_ms", latency_json(&sent->latency_cancelled), "sent_late_ms",
-                  late, "waited_for_connection_max", (json_int_t)sent->waiting_max, "in_time",
-                  result_in_time(result), "cores_busy", result->machine_s / result->sampled_s,
-                  "cores_busy_elsewhere", elsewhere(result), "services_cpu_us_per_order",
-                  per_order(result, services_s(result) * 1e6), "parts", parts_json(result),
-                  "per_order", per_order_json(result));
+    json_t *object = json_pack(
+        "{s:o, s:o, s:f, s:b, s:o, s:o, s:o, s:I, s:b, s:f, s:f, s:f, s:f, s:o, s:o}", "load",
+        plan_json(result), "orders", orders_json(result), "sagas_per_s", result_sagas(result),
+        "kept_up", result_kept_up(result), "latency_ms", latency_json(&sent->latency),
+        "latency_cancelled_ms", latency_json(&sent->latency_cancelled), "sent_late_ms", late,
+        "waited_for_connection_max", (json_int_t)sent->waiting_max, "in_time",
+        result_in_time(result), "cores_busy", result->machine_s / result->sampled_s,
+        "cores_busy_elsewhere", elsewhere(result), "services_cpu_us_per_order",
+        per_order(result, services_s(result) * 1e6), "stack_cpu_us_per_order",
+        per_order(result, stack_s(result) * 1e6), "parts", parts_json(result), "per_order",
+        per_order_json(result));
     bool good = object != NULL &&
                 json_dump_file(object, path, JSON_INDENT(1) | JSON_REAL_PRECISION(6)) == 0;
     if (!good)

@@ -22,8 +22,10 @@ struct result {
     struct counters counted;       /* between the looks */
 };
 
-/* Orders that count, each with its expected end. */
-double result_orders(const struct result *result);
+/* Orders a second that came to their expected end in the window. */
+double result_sagas(const struct result *result);
+/* An open load: as many came to their end as were sent. */
+bool result_kept_up(const struct result *result);
 /* The load generator kept its intended times well enough for the latencies to be the stack's. */
 bool result_in_time(const struct result *result);
 void result_print(const struct result *result);

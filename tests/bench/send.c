@@ -55,11 +55,25 @@ static bool counts(const struct send *send, uint64_t tag, int64_t now_us)
     return at_us >= send->count_from_us && at_us < send->count_to_us;
 }
 
+static void note_end(struct send *send, uint64_t tag, enum tally_end end, int64_t now_us)
+{
+    struct send_result *result = &send->result;
+    int64_t latency_us = now_us - send->intended_us[tag];
+
+    result->finished += now_us >= send->count_from_us && now_us < send->count_to_us;
+    if (!counts(send, tag, now_us))
+        return;
+    histogram_record(&result->latency, latency_us);
+    if (end == TALLY_CANCELLED)
+        histogram_record(&result->latency_cancelled, latency_us);
+    *(end == TALLY_COMPLETED ? &result->completed : &result->cancelled) += 1;
+}
+
 static void answered(void *opaque, uint64_t tag, const struct http_answer *answer)
 {
     struct send *send = opaque;
     struct send_result *result = &send->result;
-    int64_t now_us = clock_us(), latency_us = now_us - send->intended_us[tag];
+    int64_t now_us = clock_us();
     enum path path = mix_path(&send->plan.mix, tag);
     enum tally_end end = path == PATH_COMPLETED ? TALLY_COMPLETED : TALLY_CANCELLED;
     char id[37];
@@ -70,11 +84,8 @@ static void answered(void *opaque, uint64_t tag, const struct http_answer *answe
         if (result->other++ == 0)
             snprintf(result->complaint, sizeof result->complaint, "%d %s", answer->status,
                      answer->body);
-    } else if (counts(send, tag, now_us)) {
-        histogram_record(&result->latency, latency_us);
-        if (end == TALLY_CANCELLED)
-            histogram_record(&result->latency_cancelled, latency_us);
-        *(end == TALLY_COMPLETED ? &result->completed : &result->cancelled) += 1;
+    } else {
+        note_end(send, tag, end, now_us);
     }
     if (send->plan.rate == 0 && !send->ending)
         send_order(send, now_us);

@@ -27,8 +27,9 @@ struct send_result {
     size_t sent;                 /* in all, also those that are not counted */
     size_t other;                /* in all: answers that were not the expected end */
     char complaint[400];         /* the first of them */
-    size_t completed, cancelled; /* counted */
+    size_t completed, cancelled; /* counted by the rule above */
     struct histogram latency, latency_cancelled, late; /* us; late: behind the intended time */
+    size_t finished;    /* answers as expected within the window, whenever their time was */
     size_t waiting_max; /* so many waited for a connection at once: then it was not open */
 };
 
