@@ -9,6 +9,7 @@
  */
 #include <errno.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,6 +22,8 @@
 #include "witness.h"
 
 #define SETTLE_S 40
+#define COOL_DOWN_US 20000
+#define COOL_DOWN_S_MAX 30 /* who does not answer to a look by then */
 #define SECONDS_MAX 3600
 
 static struct {
@@ -34,6 +37,7 @@ static struct {
 
 struct look {
     int64_t at_us; /* when, then when it was */
+    int64_t counters_at_us;
     double machine_s;
     struct usage usage[USAGE_MAX];
     struct counters counters;
@@ -41,6 +45,7 @@ struct look {
 };
 
 static struct look looks[2];
+static atomic_bool looked; /* at both */
 
 static void *take_looks(void *opaque)
 {
@@ -53,8 +58,11 @@ static void *take_looks(void *opaque)
         look->at_us = clock_us();
         look->machine_s = usage_machine_s();
         usage_read(look->usage);
+        look->counters_at_us = clock_us();
         look->good = counters_read(&look->counters);
     }
+    usage_read_memory(looks[1].usage); /* last: it takes longest */
+    atomic_store(&looked, true);
     return NULL;
 }
 
@@ -64,6 +72,7 @@ static bool compare_looks(struct result *result)
     bool good = looks[0].good && looks[1].good;
 
     result->sampled_s = (double)(looks[1].at_us - looks[0].at_us) / 1e6;
+    result->counted_s = (double)(looks[1].counters_at_us - looks[0].counters_at_us) / 1e6;
     result->machine_s = looks[1].machine_s - looks[0].machine_s;
     result->counted = counters_between(&looks[0].counters, &looks[1].counters);
     for (size_t i = 0; i < result->usage_count; i++) {
@@ -79,7 +88,8 @@ static bool compare_looks(struct result *result)
 
 /* ---- the load ---- */
 
-/* The CPU time of the orders under way at both ends of the window makes up for each other. */
+/* The orders under way at one end of the window make up for those at the other, if the load is on
+ * at both: so it goes on until both looks are done. */
 static bool measure(struct send *send, struct result *result)
 {
     int64_t begin_us = clock_us();
@@ -92,6 +102,9 @@ static bool measure(struct send *send, struct result *result)
         abort();
     send_warm_up(send, count_us);
     send_count(send, end_us);
+    int64_t give_up_us = clock_us() + (int64_t)COOL_DOWN_S_MAX * 1000000;
+    while (!atomic_load(&looked) && clock_us() < give_up_us)
+        send_cool_down(send, clock_us() + COOL_DOWN_US);
     send_stop(send);
     pthread_join(looker, NULL);
     return compare_looks(result);
@@ -203,7 +216,7 @@ static void read_options(char **argv)
         usage("either --rate or --at-once");
     if (options.run_s <= 0)
         usage("--seconds must be more than 0");
-    if (options.plan.rate * (options.warm_s + options.run_s) > TALLY_ORDERS_MAX)
+    if (options.plan.rate * (options.warm_s + options.run_s + COOL_DOWN_S_MAX) > TALLY_ORDERS_MAX)
         usage("these are too many orders for one run");
     if (options.plan.api != NULL)
         http_loopback_only(options.plan.api);

@@ -43,6 +43,11 @@ static double per_order(const struct result *result, double amount)
     return orders > 0 ? amount / orders : 0;
 }
 
+static double counted_per_order(const struct result *result, double amount)
+{
+    return per_order(result, amount) * result->sampled_s / result->counted_s;
+}
+
 /* The witness reads everything, so it is divided by all orders and not only those that count. */
 static double per_answer(const struct result *result, double amount)
 {
@@ -165,8 +170,10 @@ void result_print(const struct result *result)
            tally->recorded[TALLY_COMPLETED], tally->recorded[TALLY_CANCELLED], tally->again,
            result->records, per_answer(result, result->record_bytes));
     printf("PostgreSQL     WAL %.0f bytes, %.3f syncs, %.3f commits, %.4f full pages an order\n",
-           per_order(result, counted->wal_bytes), per_order(result, counted->wal_syncs),
-           per_order(result, counted->pg_commits), per_order(result, counted->wal_full_pages));
+           counted_per_order(result, counted->wal_bytes),
+           counted_per_order(result, counted->wal_syncs),
+           counted_per_order(result, counted->pg_commits),
+           counted_per_order(result, counted->wal_full_pages));
     printf("cores busy     %.2f, of these %.2f not with the stack or the load\n",
            result->machine_s / result->sampled_s, elsewhere(result));
     print_parts(result);
@@ -231,12 +238,13 @@ static json_t *parts_json(const struct result *result)
 static json_t *per_order_json(const struct result *result)
 {
     const struct counters *counted = &result->counted;
-    return json_pack(
-        "{s:f, s:f, s:f, s:f, s:f, s:f}", "wal_bytes", per_order(result, counted->wal_bytes),
-        "wal_syncs", per_order(result, counted->wal_syncs), "commits",
-        per_order(result, counted->pg_commits), "full_pages",
-        per_order(result, counted->wal_full_pages), "records", per_answer(result, result->records),
-        "record_bytes", per_answer(result, result->record_bytes));
+    return json_pack("{s:f, s:f, s:f, s:f, s:f, s:f}", "wal_bytes",
+                     counted_per_order(result, counted->wal_bytes), "wal_syncs",
+                     counted_per_order(result, counted->wal_syncs), "commits",
+                     counted_per_order(result, counted->pg_commits), "full_pages",
+                     counted_per_order(result, counted->wal_full_pages), "records",
+                     per_answer(result, result->records), "record_bytes",
+                     per_answer(result, result->record_bytes));
 }
 
 bool result_write(const struct result *result, const char *path)

@@ -15,7 +15,8 @@ struct result {
     double records, record_bytes; /* on the topics, of all orders, also those that did not count */
     bool agrees;
     char why[300];                 /* it does not */
-    double sampled_s;              /* between the two looks at usage and counters */
+    double sampled_s;              /* between the two looks at usage and machine_s */
+    double counted_s;              /* between those at the counters */
     size_t usage_count;            /* the last is the load's own */
     struct usage usage[USAGE_MAX]; /* cpu_s: between the looks; memory: at the second one */
     double machine_s;              /* CPU time of the whole machine between the looks */

@@ -128,7 +128,7 @@ static void go_on(struct send *send, int64_t until_us)
             work(send, left_us);
         int64_t late_us = clock_us() - due_us;
         send_order(send, due_us);
-        if (due_us >= send->count_from_us)
+        if (due_us >= send->count_from_us && due_us < send->count_to_us)
             histogram_record(&send->result.late, late_us);
         /* It is behind: answers want to be read all the same. */
         if (send->result.sent % 16 == 0)
@@ -147,6 +147,11 @@ void send_count(struct send *send, int64_t until_us)
 {
     send->count_from_us = clock_us();
     send->count_to_us = until_us;
+    go_on(send, until_us);
+}
+
+void send_cool_down(struct send *send, int64_t until_us)
+{
     go_on(send, until_us);
 }
 

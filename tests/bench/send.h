@@ -37,9 +37,12 @@ struct send;
 
 /* Ends the process if the address is not this machine. The tally is told of every order. */
 struct send *send_new(const struct send_plan *plan, struct tally *tally);
-/* Until this time nothing counts; from then on everything, until send_stop. */
+/* Sends until this time; nothing of it counts. */
 void send_warm_up(struct send *send, int64_t until_us);
+/* The window: from now to then. */
 void send_count(struct send *send, int64_t until_us);
+/* Goes on as before, and nothing more counts: the window's end is to be as its beginning. */
+void send_cool_down(struct send *send, int64_t until_us);
 /* Sends no more, and waits for all answers. */
 void send_stop(struct send *send);
 const struct send_result *send_result(const struct send *send);

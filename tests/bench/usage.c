@@ -54,8 +54,9 @@ static double read_mb(pid_t pid, const char *name, const char *what)
 
 /* Proportional set size: a page that n processes share counts as 1/n in each. Of a peak it is not
  * known how much was shared: so it is what is not shared at its peak, and what is shared now. */
-static void add_memory(pid_t pid, struct usage *usage)
+static void add_memory(const struct process *process, struct usage *usage)
 {
+    pid_t pid = process->pid;
     double shared =
         read_mb(pid, "smaps_rollup", "Pss_Shmem") + read_mb(pid, "smaps_rollup", "Pss_File");
 
@@ -85,34 +86,48 @@ size_t usage_begin(void)
     return parts_count == 0 ? 0 : parts_count + 1;
 }
 
-void usage_read(struct usage ret_usage[USAGE_MAX])
+/* Tells each process of ours, and what its part has used so far. */
+static void each_process(void (*tell)(const struct process *process, struct usage *usage),
+                         struct usage *usage)
 {
-    bool found[USAGE_MAX] = {false};
     DIR *proc = opendir("/proc");
     const struct dirent *entry;
 
-    for (size_t i = 0; i < parts_count; i++) {
-        ret_usage[i] = (struct usage){0};
-        memcpy(ret_usage[i].name, parts[i].name, sizeof ret_usage[i].name);
-    }
-    ret_usage[parts_count] = (struct usage){.name = "load"};
     while (proc != NULL && (entry = readdir(proc)) != NULL) {
         struct process process;
         if (!isdigit((unsigned char)entry->d_name[0]) ||
             !read_process((pid_t)strtol(entry->d_name, NULL, 10), &process))
             continue;
-        size_t i = process.pid == getpid() ? parts_count : part_of(&process);
-        if (i == parts_count && process.pid != getpid())
-            continue;
-        ret_usage[i].cpu_s += process.cpu_s;
-        add_memory(process.pid, &ret_usage[i]);
-        found[i] = found[i] || i == parts_count || process.pid == parts[i].pid;
+        if (process.pid == getpid())
+            tell(&process, &usage[parts_count]);
+        else if (part_of(&process) < parts_count)
+            tell(&process, &usage[part_of(&process)]);
     }
     if (proc != NULL)
         closedir(proc);
-    for (size_t i = 0; i <= parts_count; i++)
-        if (!found[i])
+}
+
+static void add_cpu(const struct process *process, struct usage *usage)
+{
+    usage->cpu_s += process->cpu_s;
+}
+
+void usage_read(struct usage ret_usage[USAGE_MAX])
+{
+    for (size_t i = 0; i < parts_count; i++) {
+        ret_usage[i] = (struct usage){0};
+        memcpy(ret_usage[i].name, parts[i].name, sizeof ret_usage[i].name);
+    }
+    ret_usage[parts_count] = (struct usage){.name = "load"};
+    each_process(add_cpu, ret_usage);
+    for (size_t i = 0; i < parts_count; i++)
+        if (stack_gone(parts[i].pid))
             ret_usage[i].cpu_s = -1;
+}
+
+void usage_read_memory(struct usage usage[USAGE_MAX])
+{
+    each_process(add_memory, usage);
 }
 
 double usage_machine_s(void)

@@ -22,8 +22,10 @@ struct usage {
 /* Finds the parts, which takes long; returns how many usages there are, 0 if one does not run. None
  * may be restarted afterwards. */
 size_t usage_begin(void);
-/* A negative cpu_s: the part is gone. */
+/* Only CPU time. A negative cpu_s: the part is gone. */
 void usage_read(struct usage ret_usage[USAGE_MAX]);
+/* Adds the memory to what usage_read has filled in: apart, since the kernel counts pages for it. */
+void usage_read_memory(struct usage usage[USAGE_MAX]);
 /* CPU time of the whole machine that was not idle, in seconds. */
 double usage_machine_s(void);
 
