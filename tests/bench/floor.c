@@ -231,13 +231,11 @@ static bool tell(const struct look *sooner, const struct look *later)
 static bool measure(struct writer *writers)
 {
     struct look looks[2];
-    bool good = true;
-
     for (size_t i = 0; i < FLOOR_DATABASES; i++)
         if (pthread_create(&writers[i].thread, NULL, write_all, &writers[i]) != 0)
             abort();
     clock_pause_ms((int64_t)(options.warm_s * 1000)); /* the time is what is measured */
-    good = take_look(&looks[0]);
+    bool good = take_look(&looks[0]);
     clock_pause_ms((int64_t)(options.run_s * 1000));
     good = take_look(&looks[1]) && good;
     end_all();

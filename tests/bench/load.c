@@ -156,16 +156,16 @@ static bool run_load(size_t usage_count)
 
 /* ---- options ---- */
 
-static _Noreturn void usage(const char *why)
+static const char help[] =
+    "usage: load (--rate N | --at-once N) [--mix 90/10] [--seconds S] [--warm-up S]\n"
+    "            [--sagas-min N] [--p99-max MS] [--json FILE] [--api http://127.x.x.x:N]\n"
+    "Sends orders to the local stack that SAGA_STATE_DIR and SAGA_PORT_SHIFT name. --mix:\n"
+    "so many complete, so many are refused, at payment, inventory and shipping in turn.\n"
+    "--api: another instance of order-svc.\n";
+
+static _Noreturn void wrong(const char *why)
 {
-    fprintf(stderr,
-            "load: %s\n"
-            "usage: load (--rate N | --at-once N) [--mix 90/10] [--seconds S] [--warm-up S]\n"
-            "            [--sagas-min N] [--p99-max MS] [--json FILE] [--api http://127.x.x.x:N]\n"
-            "Sends orders to the local stack that SAGA_STATE_DIR and SAGA_PORT_SHIFT name. --mix:\n"
-            "so many complete, so many are refused, at payment, inventory and shipping in turn.\n"
-            "--api: another instance of order-svc.\n",
-            why);
+    fprintf(stderr, "load: %s; load --help tells the options\n", why);
     exit(2);
 }
 
@@ -176,7 +176,7 @@ static double number(const char *name, const char *text, double max)
     double value = strtod(text, &end);
     if (end == text || *end != '\0' || errno != 0 || !(value >= 0 && value <= max)) {
         snprintf(why, sizeof why, "%s takes a number from 0 to %.0f", name, max);
-        usage(why);
+        wrong(why);
     }
     return value;
 }
@@ -184,7 +184,7 @@ static double number(const char *name, const char *text, double max)
 static void read_option(const char *name, const char *text)
 {
     if (text == NULL)
-        usage("each option takes a value");
+        wrong("each option takes a value");
     if (strcmp(name, "--rate") == 0)
         options.plan.rate = number(name, text, 100000);
     else if (strcmp(name, "--at-once") == 0)
@@ -202,9 +202,9 @@ static void read_option(const char *name, const char *text)
     else if (strcmp(name, "--api") == 0)
         options.plan.api = text;
     else if (strcmp(name, "--mix") != 0)
-        usage("there is no such option");
+        wrong("there is no such option");
     else if (!mix_read(text, &options.plan.mix))
-        usage("--mix takes two numbers, as in 90/10");
+        wrong("--mix takes two numbers, as in 90/10");
 }
 
 static void read_options(char **argv)
@@ -213,18 +213,19 @@ static void read_options(char **argv)
     for (int i = 1; argv[i] != NULL; i += 2)
         read_option(argv[i], argv[i + 1]);
     if ((options.plan.rate > 0) == (options.plan.at_once > 0))
-        usage("either --rate or --at-once");
+        wrong("either --rate or --at-once");
     if (options.run_s <= 0)
-        usage("--seconds must be more than 0");
+        wrong("--seconds must be more than 0");
     if (options.plan.rate * (options.warm_s + options.run_s + COOL_DOWN_S_MAX) > TALLY_ORDERS_MAX)
-        usage("these are too many orders for one run");
+        wrong("these are too many orders for one run");
     if (options.plan.api != NULL)
         http_loopback_only(options.plan.api);
 }
 
 int main(int argc, char **argv)
 {
-    (void)argc;
+    if (argc == 2 && strcmp(argv[1], "--help") == 0)
+        return fputs(help, stdout) == EOF;
     read_options(argv);
     size_t usage_count = stack_attach() ? usage_begin() : 0;
     if (usage_count == 0) {
