@@ -124,7 +124,7 @@ bench_values() { # folder, side, jq path
 
 # Fields: median a, median b, difference and both spreads in percent of their medians, and "above" or "below" if in
 # nine of ten pairs of a run of a and a run of b the one of b is so, else "overlap". Every pair counts, and not only
-# neighbours, so that one bad run decides nothing (the Mann-Whitney test): of two equal builds, six runs each, one
+# neighbours, so that one bad run makes no difference of none (the Mann-Whitney test): of two equal builds, six runs each, one
 # figure in 66 comes out as above or below by chance, of four runs one in 17.
 bench_judge() { # folder, jq path
     awk '

@@ -149,7 +149,7 @@ static void draw(FILE *file, const struct chart *chart, double top)
     if (chart->mark_x > 0) {
         double at = place(&x, chart->mark_x);
         line(file, at, y.begin, at, y.end, "stroke=\"#888\" stroke-dasharray=\"5 4\"");
-        put(file, at - 6, y.end + 14, "end", "fill=\"#666\"", chart->mark);
+        put(file, at - 6, y.begin - 8, "end", "fill=\"#666\"", chart->mark);
     }
     for (size_t k = 0; k < chart->curves; k++)
         draw_curve(file, chart, k, &x, &y);

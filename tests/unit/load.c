@@ -1,4 +1,4 @@
-/* load.c: the load generator fails when it must: counts that disagree, a foreign address. */
+/* load.c: the load generator fails when it must, and two builds are told apart only if they are. */
 #include <criterion/criterion.h>
 #include <limits.h>
 #include <stdio.h>
@@ -9,6 +9,7 @@
 #include "bench/mix.h"
 #include "bench/tally.h"
 #include "support/command.h"
+#include "support/stack.h"
 
 #define ORDER "0198f0aa-0000-7000-8000-%012d"
 
@@ -199,4 +200,46 @@ Test(load, wrong_options)
     cr_assert_eq(load("--at-once", "10"), 2);
     cr_assert_eq(load("--nothing", "1"), 2);
     cr_assert_eq(load("--json", NULL), 2);
+}
+
+/* ---- which of two builds is better ---- */
+
+/* What bench_judge says of runs with these figures. */
+static char *judge(const char *a, const char *b)
+{
+    static const char script[] =
+        "set -euo pipefail; runs=$(mktemp -d); trap 'rm -rf \"$runs\"' EXIT; n=0\n"
+        "for x in $1; do echo \"{\\\"x\\\":$x}\" >\"$runs/a-$((n += 1)).json\"; done\n"
+        "for x in $2; do echo \"{\\\"x\\\":$x}\" >\"$runs/b-$((n += 1)).json\"; done\n"
+        "source tests/bench/bench.sh; bench_judge \"$runs\" .x";
+    char *said = NULL;
+    int status = command_run(
+        stack_root(), (const char *const[]){"bash", "-c", script, "judge", a, b, NULL}, &said);
+    cr_assert_eq(status, 0);
+    return said;
+}
+
+static void judges(const char *a, const char *b, const char *expected)
+{
+    char *said = judge(a, b);
+    cr_assert_str_eq(said, expected, "%s against %s: %s", a, b, said);
+    free(said);
+}
+
+Test(judge, medians_spreads_and_ranks)
+{
+    judges("100 101 99 100", "110 112 111 109", "100 110.5 10.5 2.0 2.7 above\n");
+    judges("110 112 111 109", "100 101 99 100", "110.5 100 -9.5 2.7 2.0 below\n");
+    judges("100 110 90 105", "102 95 108 99", "102.5 100.5 -2.0 19.5 12.9 overlap\n");
+}
+
+/* A busy neighbour of one run makes no regression. It may hide one: then the gate cannot tell, and
+ * says so, which is better than an alarm that nobody believes. */
+Test(judge, one_bad_run_is_no_regression)
+{
+    judges("100 101 99 100 102 200", "120 121 119 120 122 121",
+           "100.5 120.5 19.9 100.5 2.5 overlap\n");
+    judges("100 101 99 100 102 111", "120 110 119 120 122 121", "100.5 120 19.4 11.9 10.0 above\n");
+    judges("100 101 99 100 102 101", "100 101 99 100 102 200",
+           "100.5 100.5 0.0 3.0 100.5 overlap\n");
 }
