@@ -80,6 +80,7 @@ static bool compare_looks(struct result *result)
         result->usage[i].cpu_s -= looks[0].usage[i].cpu_s;
         if (looks[0].usage[i].cpu_s < 0 || looks[1].usage[i].cpu_s < 0) {
             printf("%s has ended under load\n", looks[1].usage[i].name);
+            result->usage[i].cpu_s = 0;
             good = false;
         }
     }
