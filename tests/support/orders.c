@@ -12,7 +12,7 @@
 
 const char *order_body(const char *payment_method, const char *sku, const char *country)
 {
-    static char body[512];
+    static _Thread_local char body[512];
     snprintf(body, sizeof body,
              "{\"customer_id\":\"cus_42\",\"currency\":\"EUR\",\"items\":[{\"sku\":\"%s\","
              "\"quantity\":2,\"unit_amount\":1999}],\"payment_method\":\"%s\","

@@ -6,7 +6,8 @@
 
 #include "http.h"
 
-/* An order with these, and else the simplest one. NULL: pm_card, SKU-1, DE. In a static buffer. */
+/* An order with these, and else the simplest one. NULL: pm_card, SKU-1, DE. In a buffer of the
+ * thread's. */
 const char *order_body(const char *payment_method, const char *sku, const char *country);
 
 struct order_answer {
