@@ -12,7 +12,7 @@ struct linger {
 
 /* count messages arrived by now. */
 void linger_note(struct linger *linger, int64_t now_us, unsigned count);
-/* How long to wait before the next batch: 0 below about 300/s, some ms above. */
+/* How long to wait before the next batch: 0 below about 200/s, some ms above. */
 int64_t linger_us(struct linger *linger, int64_t now_us);
 
 #endif
