@@ -4,10 +4,10 @@
 #include <math.h>
 
 #define SMOOTHING_US 500000.0
-/* By the fixed lingers (SAGA_LINGER_US) at each load. At 500/s and 1000/s 4 ms cost 31 and 22 % less
- * CPU an order than 0.6 and 2 ms, and the p99 stays below 40 ms; at 3000/s less than 5 ms costs
- * more CPU, and saturated 10 ms cost a sixth of the throughput. At 200/s a batch would wait alone.
- * Straight lines between. */
+/* By the fixed lingers (SAGA_LINGER_US) at each load. At 500/s and 1000/s 4 ms cost 31 and 22 %
+ * less CPU an order than 0.6 and 2 ms, and the p99 stays below 40 ms; at 3000/s less than 5 ms
+ * costs more CPU, and saturated 10 ms cost a sixth of the throughput. At 200/s a batch would wait
+ * alone. Straight lines between. */
 #define RATE_NONE 200.0
 #define RATE_MIDDLE 600.0
 #define RATE_FULL 3000.0
