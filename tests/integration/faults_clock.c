@@ -15,12 +15,12 @@
 /* $LIB is the dynamic loader's: the folder of this machine's libraries. */
 #define PRELOAD "LD_PRELOAD=/usr/$LIB/faketime/libfaketimeMT.so.1"
 
-static char file[64];
+static char file[256];
 
 /* The library reads its file once a second. */
 static void clock_is(const char *offset)
 {
-    char new[80];
+    char new[300];
     snprintf(new, sizeof new, "%s.new", file);
     FILE *out = fopen(new, "we");
     cr_assert_not_null(out);
@@ -31,7 +31,8 @@ static void clock_is(const char *offset)
 
 static void begin(void)
 {
-    snprintf(file, sizeof file, "/tmp/saga-clock-%d", (int)getpid());
+    /* Goes with the stack, whatever becomes of this process. */
+    snprintf(file, sizeof file, "%s/log/clock", getenv("SAGA_STATE_DIR"));
     setenv("FAKETIME_TIMESTAMP_FILE", file, 1);
     setenv("FAKETIME_CACHE_DURATION", "1", 1);
     setenv("FAKETIME_DONT_FAKE_MONOTONIC", "1", 1);
