@@ -21,7 +21,7 @@ struct kafka_record {
     uint32_t reading;            /* the consumer's */
     struct saga_text key, value; /* absent if null */
     void *message;               /* the consumer's; NULL once it was released */
-    /* after kafka_consumer_read */
+    /* after kafka_record_read */
     const struct envelope_header *headers;
     size_t headers_count;  /* ENVELOPE_HEADERS_MAX at most */
     bool headers_too_many; /* there were more, which are not here */
@@ -55,12 +55,11 @@ int kafka_consumer_fd(const struct kafka_consumer *consumer);
  * lost), on assignment the committed offsets are asked for, once and for at most 1 s. */
 size_t kafka_consumer_take(struct kafka_consumer *consumer, struct kafka_record *records,
                            size_t max);
-/* Reads the headers of a record that was taken: for as long as kafka_consumer_release is not
- * called, for whatever records. */
-void kafka_consumer_read(struct kafka_consumer *consumer, struct kafka_record *record);
+/* Reads the headers of a record that was taken. They live as long as it does, and the arena. */
+void kafka_record_read(struct arena *arena, struct kafka_record *record);
 /* False: its partition went since it was taken, or began anew: who reads it now gets it too. */
 bool kafka_consumer_reads(struct kafka_consumer *consumer, const struct kafka_record *record);
-/* These records are done with; their memory goes, and all headers. */
+/* These records are done with; their memory goes. */
 void kafka_consumer_release(struct kafka_consumer *consumer, struct kafka_record *records,
                             size_t count);
 /* I5: everything up to and with this record has been committed to the database: remember

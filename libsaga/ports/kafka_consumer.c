@@ -117,7 +117,6 @@ struct kafka_consumer *kafka_consumer_new(const char *bootstrap, const char *gro
     consumer->told = told;
     consumer->opaque = opaque;
     pthread_mutex_init(&consumer->lock, NULL);
-    consumer->arena.size_max = 16u * 1024 * 1024;
     for (; topics[consumer->topics_count] != NULL; consumer->topics_count++) {
         assert(consumer->topics_count < KAFKA_TOPICS_MAX);
         consumer->topics[consumer->topics_count].name = strdup(topics[consumer->topics_count]);
@@ -202,7 +201,6 @@ void kafka_consumer_free(struct kafka_consumer *consumer)
         free(consumer->topics[i].positions);
     }
     pthread_mutex_destroy(&consumer->lock);
-    arena_free(&consumer->arena);
     free(consumer->messages);
     free(consumer);
 }
@@ -222,7 +220,7 @@ static void note_error(struct kafka_consumer *consumer, const rd_kafka_message_t
                  rd_kafka_message_errstr(message));
 }
 
-void kafka_consumer_read(struct kafka_consumer *consumer, struct kafka_record *record)
+void kafka_record_read(struct arena *arena, struct kafka_record *record)
 {
     rd_kafka_headers_t *headers;
     if (rd_kafka_message_headers(record->message, &headers) != 0)
@@ -231,7 +229,7 @@ void kafka_consumer_read(struct kafka_consumer *consumer, struct kafka_record *r
     record->headers_too_many = count > ENVELOPE_HEADERS_MAX;
     if (record->headers_too_many)
         count = ENVELOPE_HEADERS_MAX;
-    struct envelope_header *copy = arena_alloc(&consumer->arena, (count + 1) * sizeof *copy);
+    struct envelope_header *copy = arena_alloc(arena, (count + 1) * sizeof *copy);
     for (size_t i = 0; i < count; i++) {
         const void *value;
         if (rd_kafka_header_get_all(headers, i, &copy[i].name, &value, &copy[i].value.len) != 0)
@@ -309,7 +307,6 @@ void kafka_consumer_release(struct kafka_consumer *consumer, struct kafka_record
         records[i].message = NULL;
     }
     consumer->in_hand -= count;
-    arena_reset(&consumer->arena);
 }
 
 /* ---- what others want to know ---- */

@@ -38,7 +38,6 @@ struct kafka_consumer {
     bool joined;                   /* it knows its share, which may be none */
     rd_kafka_message_t **messages; /* for take */
     size_t messages_size, in_hand; /* in_hand: taken and not released */
-    struct arena arena;            /* headers */
     char error[200], lost[200];
     bool left;
 };

@@ -175,7 +175,7 @@ static void add_record(struct engine *engine, const struct kafka_record *taken)
     struct kafka_record *record = &engine->records[engine->records_count++];
     struct source *source;
     *record = *taken;
-    kafka_consumer_read(engine->consumer, record);
+    kafka_record_read(batch_arena(engine->batch), record);
     struct batch_message *message = add_message(engine, &source);
     source->record = record;
     source->record_time_us = record->timestamp_ms * 1000;
