@@ -129,17 +129,17 @@ static bool has_turn(enum service service, enum failpoint point)
     return theirs ? point % SERVICES == service : service == ORDER_SVC;
 }
 
-/* Each with every fault in every service; or in one service, by turns killed or failing; or that
- * one point with every fault in every service. */
-static void run_points(const char *only, bool all)
+/* Each in one service, by turns killed or failing; or only that one, with every fault in every
+ * service. */
+static void run_points(const char *only)
 {
     for (size_t point = 0; point < FAILPOINT_COUNT; point++) {
         for (size_t service = 0; service < SERVICES; service++) {
             if (!fire_can((enum service)service, (enum failpoint)point) ||
-                (!all && only == NULL && !has_turn((enum service)service, (enum failpoint)point)) ||
+                (only == NULL && !has_turn((enum service)service, (enum failpoint)point)) ||
                 (only != NULL && strcmp(points[point].name, only) != 0))
                 continue;
-            bool fails = points[point].fails && point % 2 == 1, each = all || only != NULL;
+            bool fails = points[point].fails && point % 2 == 1, each = only != NULL;
             if (each || !fails)
                 run((enum service)service, (enum failpoint)point, KILL);
             if (each || fails)
@@ -150,24 +150,33 @@ static void run_points(const char *only, bool all)
     }
 }
 
-int main(int argc, char **argv)
+/* PostgreSQL killed about the COMMIT of order-svc, or of each. */
+static void run_server(bool each)
 {
-    bool all = argc == 2 && strcmp(argv[1], "--all") == 0;
-    const char *only = argc == 2 && !all ? argv[1] : NULL;
-    if (argc > 2 || !stack_attach() || !fire_attach()) {
-        fprintf(
-            stderr,
-            "usage: crash [--all | POINT | server], on a stack that tests/run crash has made\n");
-        return 2;
-    }
-    if (only == NULL || strcmp(only, "server") != 0)
-        run_points(only, all);
-    for (size_t service = 0; service < (all || only != NULL ? SERVICES : 1); service++) {
-        if (only != NULL && strcmp(only, "server") != 0)
-            break;
+    for (size_t service = 0; service < (each ? SERVICES : 1); service++) {
         run((enum service)service, FAILPOINT_commit_unanswered, COMMIT_DONE);
         run((enum service)service, FAILPOINT_batch_flushed, COMMIT_LOST);
     }
+}
+
+int main(int argc, char **argv)
+{
+    const char *only = argc == 2 ? argv[1] : NULL;
+    if (only != NULL && strcmp(only, "--points") == 0) {
+        for (size_t point = 0; point < FAILPOINT_COUNT; point++)
+            puts(points[point].name);
+        puts("server");
+        return 0;
+    }
+    if (argc > 2 || !stack_attach() || !fire_attach()) {
+        fprintf(stderr, "usage: crash [POINT | server | --points], on a stack that tests/run crash"
+                        " has made\n");
+        return 2;
+    }
+    if (only == NULL || strcmp(only, "server") != 0)
+        run_points(only);
+    if (only == NULL || strcmp(only, "server") == 0)
+        run_server(only != NULL);
     printf("crash: %d passed, %d failed\n", passed, failed);
     return failed > 0 || passed == 0;
 }
