@@ -1,6 +1,7 @@
 /* put_stock.c: the command behind PUT /v1/stock/{sku}: sets what is on hand. */
 #include "put_stock.h"
 
+#include "events.h"
 #include "steps.h"
 #include "tables.h"
 
@@ -22,10 +23,11 @@ static enum saga_verdict put_stock(struct saga_tx *tx, const struct saga_message
     struct stock *stock =
         before ? saga_edit(tx, &stock_table, put->sku) : saga_insert(tx, &stock_table, put->sku);
     stock->on_hand = put->on_hand;
+    const struct item item = {.sku = put->sku, .quantity = put->on_hand - on_hand};
+    const struct holding moved = {{.at = &item, .count = 1}};
     saga_append(tx, &stock_ledger_table,
-                &(struct stock_entry){.sku = put->sku,
-                                      .kind = SAGA_TEXT("put"),
-                                      .quantity = put->on_hand - on_hand,
+                &(struct stock_entry){.kind = SAGA_TEXT("put"),
+                                      .items = saga_write(tx, &holding_shape, &moved),
                                       .at = in->now_us});
     return SAGA_OK;
 }

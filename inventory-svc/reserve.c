@@ -35,9 +35,8 @@ enum saga_verdict inventory_reserve(struct saga_tx *tx, const struct saga_messag
                     &(struct inventory_failed){paid->order_id, reservation->reason, items[i].sku});
         return SAGA_OK;
     }
-    for (size_t i = 0; i < paid->items.count; i++)
-        stock_move(tx, in, &items[i], SAGA_TEXT("held"));
     reservation->holding = saga_write(tx, &holding_shape, &(struct holding){paid->items});
+    stock_move(tx, in, &paid->items, SAGA_TEXT("held"), reservation->holding);
     reservation->reserved_at = in->now_us;
     saga_emit(tx, &inventory_reserved,
               &(struct inventory_reserved){paid->order_id, paid->items, paid->shipping_address});

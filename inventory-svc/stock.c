@@ -1,4 +1,4 @@
-/* stock.c: every change of stock is a change of two numbers and a row of the ledger. */
+/* stock.c: every change of stock is a change of two numbers an item and a row of the ledger. */
 #include "stock.h"
 
 #include "steps.h"
@@ -11,32 +11,37 @@ void stock_want(struct saga_tx *tx, const struct saga_list *items)
         saga_want(tx, &stock_table, item[i].sku);
 }
 
-void stock_move(struct saga_tx *tx, const struct saga_message *in, const struct item *item,
-                struct saga_text kind)
+void stock_move(struct saga_tx *tx, const struct saga_message *in, const struct saga_list *items,
+                struct saga_text kind, struct saga_text written)
 {
-    struct stock *stock = saga_edit(tx, &stock_table, item->sku);
-    bool held = saga_text_equal(kind, SAGA_TEXT("held"));
+    bool holds = saga_text_equal(kind, SAGA_TEXT("held"));
+    bool issues = saga_text_equal(kind, SAGA_TEXT("issued"));
+    const struct item *item = items->at;
 
-    stock->held += held ? item->quantity : -item->quantity;
-    if (saga_text_equal(kind, SAGA_TEXT("issued")))
-        stock->on_hand -= item->quantity;
+    for (size_t i = 0; i < items->count; i++) {
+        struct stock *stock = saga_edit(tx, &stock_table, item[i].sku);
+        stock->held += holds ? item[i].quantity : -item[i].quantity;
+        stock->on_hand -= issues ? item[i].quantity : 0;
+    }
     saga_append(tx, &stock_ledger_table,
-                &(struct stock_entry){item->sku, kind, in->order_id, item->quantity, in->now_us});
+                &(struct stock_entry){in->order_id, kind, written, in->now_us});
 }
 
-static bool read_holding(struct saga_tx *tx, const struct saga_message *in,
-                         struct holding *ret_holding)
+/* The reservation with what it holds; NULL: it holds nothing. */
+static const struct reservation *read_holding(struct saga_tx *tx, const struct saga_message *in,
+                                              struct holding *ret_holding)
 {
     const struct reservation *reservation =
         saga_row(tx, &reservation_table, saga_uuid_key(&in->order_id));
-    return reservation != NULL && reservation->state == SAGA_DONE &&
-           saga_parse(tx, reservation->holding, &holding_shape, ret_holding);
+    bool holds = reservation != NULL && reservation->state == SAGA_DONE &&
+                 saga_parse(tx, reservation->holding, &holding_shape, ret_holding);
+    return holds ? reservation : NULL;
 }
 
 void inventory_held_wants(struct saga_tx *tx, const struct saga_message *in)
 {
     struct holding holding;
-    if (read_holding(tx, in, &holding))
+    if (read_holding(tx, in, &holding) != NULL)
         stock_want(tx, &holding.items);
 }
 
@@ -44,13 +49,13 @@ enum saga_verdict stock_move_held(struct saga_tx *tx, const struct saga_message 
                                   struct saga_text kind)
 {
     struct holding holding;
-    if (!read_holding(tx, in, &holding))
+    const struct reservation *reservation = read_holding(tx, in, &holding);
+    if (reservation == NULL)
         return saga_poison(tx, "nothing_is_held");
     const struct item *item = holding.items.at;
-    for (size_t i = 0; i < holding.items.count; i++) {
+    for (size_t i = 0; i < holding.items.count; i++)
         if (saga_row(tx, &stock_table, item[i].sku) == NULL)
             return saga_poison(tx, "stock_row_is_gone");
-        stock_move(tx, in, &item[i], kind);
-    }
+    stock_move(tx, in, &holding.items, kind, reservation->holding);
     return SAGA_OK;
 }

@@ -6,9 +6,10 @@
 
 /* Wants the stock rows of these items. */
 void stock_want(struct saga_tx *tx, const struct saga_list *items);
-/* Moves one item's quantity - kind is "held", "released" or "issued" - and writes it down. */
-void stock_move(struct saga_tx *tx, const struct saga_message *in, const struct item *item,
-                struct saga_text kind);
+/* Moves these items, whose stock rows are there - kind is "held", "released" or "issued" - and
+ * writes it down. written: the items as a struct holding in JSON. */
+void stock_move(struct saga_tx *tx, const struct saga_message *in, const struct saga_list *items,
+                struct saga_text kind, struct saga_text written);
 /* The same for all that the order holds. SAGA_POISON if the reservation is not there. */
 enum saga_verdict stock_move_held(struct saga_tx *tx, const struct saga_message *in,
                                   struct saga_text kind);

@@ -36,10 +36,9 @@ const struct saga_table stock_table = {
 const struct saga_table stock_ledger_table = {
     .name = "stock_ledger",
     .shape = &(const struct saga_shape)SAGA_SHAPE(
-        struct stock_entry, SAGA_FIELD(struct stock_entry, sku, SAGA_STRING),
+        struct stock_entry, SAGA_FIELD(struct stock_entry, order_id, SAGA_UUID),
         SAGA_FIELD(struct stock_entry, kind, SAGA_STRING),
-        SAGA_FIELD(struct stock_entry, order_id, SAGA_UUID),
-        SAGA_FIELD(struct stock_entry, quantity, SAGA_INT64),
+        SAGA_FIELD(struct stock_entry, items, SAGA_JSON),
         SAGA_FIELD(struct stock_entry, at, SAGA_TIME)),
     .insert = sql_stock_ledger_insert,
 };

@@ -4,7 +4,7 @@
 
 #include "saga/service.h"
 
-/* What an order holds, as the row keeps it: {"items":[{"sku":...,"quantity":...}]}. */
+/* Items as rows keep them: {"items":[{"sku":...,"quantity":...}]}. */
 struct holding {
     struct saga_list items; /* of struct item */
 };
@@ -24,11 +24,12 @@ struct stock {
     int64_t on_hand, held;
 };
 
-/* Only ever added to. Put less issued is on hand; held less released and issued is held (I8). */
+/* A movement of stock. Only ever added to. Put less issued is on hand; held less released and
+ * issued is held (I8). */
 struct stock_entry {
-    struct saga_text sku, kind; /* "put", "held", "released", "issued" */
-    struct saga_uuid order_id;  /* all zero for "put" */
-    int64_t quantity;           /* for "put": may be negative */
+    struct saga_uuid order_id; /* all zero for "put" */
+    struct saga_text kind;     /* "put", "held", "released", "issued" */
+    struct saga_text items;    /* JSON, a struct holding; of a "put" the quantity may be negative */
     int64_t at;
 };
 

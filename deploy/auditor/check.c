@@ -74,7 +74,7 @@ static void check_payment(const struct looking *on, const struct payment_row *ro
 static void check_reservation(const struct looking *on, const struct reservation_row *row)
 {
     if (row->doubles > 0)
-        broken(on, 1, "stock_ledger: %lld rows move a SKU again", LL(row->doubles));
+        broken(on, 1, "stock_ledger: %lld times a SKU is moved again", LL(row->doubles));
     if (row->released > row->held || row->issued > row->held)
         broken(on, 2, "stock_ledger: held %lld, released %lld, issued %lld", LL(row->held),
                LL(row->released), LL(row->issued));

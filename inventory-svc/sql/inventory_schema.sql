@@ -23,15 +23,34 @@ CREATE TABLE IF NOT EXISTS reservation (
     CHECK (issue_state = 0 OR state = 1) -- I2: what was released is never issued
 ) WITH (fillfactor = 70);
 
--- I1: an order holds, releases and issues a SKU at most once each, whatever the program does.
+-- A ledger of before had a row for each SKU: it becomes one of today's.
+DO $$
+BEGIN
+    IF EXISTS (SELECT FROM pg_attribute WHERE attrelid = to_regclass('stock_ledger') AND attname = 'sku') THEN
+        ALTER TABLE stock_ledger RENAME TO stock_ledger_by_sku;
+        DROP INDEX stock_ledger_once;
+    END IF;
+END $$;
+
+-- A row for each movement, with all its items in it, as a reservation has them.
+-- I1: an order holds, releases and issues its goods at most once each, whatever the program does.
 CREATE TABLE IF NOT EXISTS stock_ledger (
-    sku      text COLLATE "C" NOT NULL,
-    kind     text        NOT NULL CHECK (kind IN ('put', 'held', 'released', 'issued')),
     order_id uuid        NOT NULL, -- all zero for 'put'
-    quantity bigint      NOT NULL CHECK (kind = 'put' OR quantity > 0),
+    kind     text        NOT NULL CHECK (kind IN ('put', 'held', 'released', 'issued')),
+    items    text        NOT NULL, -- {"items":[{"sku":...,"quantity":...}]}
     at       timestamptz NOT NULL
 );
-CREATE UNIQUE INDEX IF NOT EXISTS stock_ledger_once ON stock_ledger (order_id, kind, sku) WHERE kind <> 'put';
+CREATE UNIQUE INDEX IF NOT EXISTS stock_ledger_once ON stock_ledger (order_id, kind) WHERE kind <> 'put';
+DO $$
+BEGIN
+    IF to_regclass('stock_ledger_by_sku') IS NOT NULL THEN
+        INSERT INTO stock_ledger (order_id, kind, items, at)
+        SELECT order_id, kind,
+               json_build_object('items', json_agg(json_build_object('sku', sku, 'quantity', quantity))), min(at)
+        FROM stock_ledger_by_sku GROUP BY order_id, kind, CASE WHEN kind = 'put' THEN ctid END;
+        DROP TABLE stock_ledger_by_sku;
+    END IF;
+END $$;
 
 -- A new stack has something to sell.
 WITH seeded AS (
@@ -41,5 +60,7 @@ WITH seeded AS (
     ON CONFLICT DO NOTHING
     RETURNING sku, on_hand
 )
-INSERT INTO stock_ledger (sku, kind, order_id, quantity, at)
-SELECT sku, 'put', '00000000-0000-0000-0000-000000000000', on_hand, now() FROM seeded;
+INSERT INTO stock_ledger (order_id, kind, items, at)
+SELECT '00000000-0000-0000-0000-000000000000', 'put',
+       format('{"items":[{"sku":"%s","quantity":%s}]}', sku, on_hand), now()
+FROM seeded;

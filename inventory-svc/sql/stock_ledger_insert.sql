@@ -1,2 +1,2 @@
-INSERT INTO stock_ledger (sku, kind, order_id, quantity, at)
-SELECT * FROM unnest($1::text[], $2::text[], $3::uuid[], $4::bigint[], $5::timestamptz[]);
+INSERT INTO stock_ledger (order_id, kind, items, at)
+SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[], $4::timestamptz[]);

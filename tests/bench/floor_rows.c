@@ -335,6 +335,20 @@ static void charge(struct floor_rows *rows, uint64_t batch)
     commit(rows);
 }
 
+/* What each order holds. */
+static void holdings(struct floor_rows *rows, uint64_t batch)
+{
+    char items[160], holding[176];
+
+    columns_next(&rows->columns, COLUMNS_TEXT, rows->batch);
+    EACH_ROW(batch)
+    {
+        items_text(rows, false, items, sizeof items);
+        snprintf(holding, sizeof holding, "{\"items\":%s}", items);
+        columns_text(&rows->columns, holding);
+    }
+}
+
 /* Each of the batch's two items as a line of the ledger, and the stock rows that they touch. */
 static void move_stock(struct floor_rows *rows, uint64_t batch, const char *kind, bool issue)
 {
@@ -365,43 +379,21 @@ static void move_stock(struct floor_rows *rows, uint64_t batch, const char *kind
     }
     send(rows, "stock_update");
 
-    const size_t lines = rows->batch * 2;
-    const int64_t now = now_us();
-    static const enum columns_type types[] = {COLUMNS_TEXT, COLUMNS_TEXT, COLUMNS_UUID,
-                                              COLUMNS_INT8, COLUMNS_TIME};
-    for (size_t column = 0; column < sizeof types / sizeof *types; column++) {
-        columns_next(columns, types[column], lines);
-        EACH_ROW(batch)
-        {
-            for (int item = 0; item < 2; item++) {
-                snprintf(sku, sizeof sku, "SKU-%zu", sku_of(rows, item) + 1);
-                if (types[column] == COLUMNS_TEXT)
-                    columns_text(columns, column == 0 ? sku : kind);
-                else if (types[column] == COLUMNS_UUID)
-                    columns_uuid(columns, rows->id);
-                else
-                    columns_int(columns, types[column] == COLUMNS_TIME ? now : item + 1);
-            }
-        }
-    }
+    ids(rows, batch);
+    same_text(rows, kind);
+    holdings(rows, batch);
+    same_int(rows, COLUMNS_TIME, now_us());
     send(rows, "stock_ledger_insert");
 }
 
 static void write_reservations(struct floor_rows *rows, uint64_t batch, bool issue)
 {
-    char items[160], holding[176];
     int64_t now = now_us();
 
     ids(rows, batch);
     same_int(rows, COLUMNS_INT2, 1);
     same_int(rows, COLUMNS_INT2, issue);
-    columns_next(&rows->columns, COLUMNS_TEXT, rows->batch);
-    EACH_ROW(batch)
-    {
-        items_text(rows, false, items, sizeof items);
-        snprintf(holding, sizeof holding, "{\"items\":%s}", items);
-        columns_text(&rows->columns, holding);
-    }
+    holdings(rows, batch);
     same_text(rows, NULL);
     same_text(rows, NULL);
     same_int(rows, COLUMNS_TIME, now);

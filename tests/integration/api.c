@@ -411,8 +411,9 @@ Test(api, stock_is_put_and_read)
         http_answer_free(answer);
     }
     char *ledger = db_text(DB_INVENTORY,
-                           "SELECT string_agg(quantity::text, ' ' ORDER BY at) FROM stock_ledger"
-                           " WHERE kind = 'put' AND sku = substr($1, 11)",
+                           "SELECT string_agg(item ->> 'quantity', ' ' ORDER BY at)"
+                           " FROM stock_ledger, json_array_elements(items::json -> 'items') item"
+                           " WHERE kind = 'put' AND item ->> 'sku' = substr($1, 11)",
                            path);
     cr_assert_str_eq(ledger, "100 -60");
     free(ledger);

@@ -213,10 +213,10 @@ static const struct damage damages[] = {
      false},
     {1, "goods held twice", DB_INVENTORY, "{done}",
      "DROP INDEX stock_ledger_once;"
-     "INSERT INTO stock_ledger SELECT sku, kind, order_id, quantity, '2000-01-01'"
+     "INSERT INTO stock_ledger SELECT order_id, kind, items, '2000-01-01'"
      " FROM stock_ledger WHERE order_id = '{done}' AND kind = 'held'",
      "DELETE FROM stock_ledger WHERE order_id = '{done}' AND at = '2000-01-01';"
-     "CREATE UNIQUE INDEX stock_ledger_once ON stock_ledger (order_id, kind, sku)"
+     "CREATE UNIQUE INDEX stock_ledger_once ON stock_ledger (order_id, kind)"
      " WHERE kind <> 'put'",
      false},
     {2, "a refund without its charge", DB_PAYMENT, "{undone}",
@@ -234,11 +234,14 @@ static const struct damage damages[] = {
      " AND kind = 'refunded'",
      false},
     {2, "goods released and issued", DB_INVENTORY, "{done}",
-     "INSERT INTO stock_ledger VALUES ('SKU-1', 'released', '{done}', 2, '2000-01-01')",
+     "INSERT INTO stock_ledger SELECT order_id, 'released', items, '2000-01-01'"
+     " FROM stock_ledger WHERE order_id = '{done}' AND kind = 'held'",
      "DELETE FROM stock_ledger WHERE order_id = '{done}' AND at = '2000-01-01'", false},
     {2, "more released than held", DB_INVENTORY, "{undone}",
-     "UPDATE stock_ledger SET quantity = 3 WHERE order_id = '{undone}' AND kind = 'released'",
-     "UPDATE stock_ledger SET quantity = 2 WHERE order_id = '{undone}' AND kind = 'released'",
+     "UPDATE stock_ledger SET items = replace(items, ':2}', ':3}') WHERE order_id = '{undone}'"
+     " AND kind = 'released'",
+     "UPDATE stock_ledger SET items = replace(items, ':3}', ':2}') WHERE order_id = '{undone}'"
+     " AND kind = 'released'",
      false},
     {3, "a charge that the payment does not know", DB_PAYMENT, "{done}",
      "UPDATE payment SET state = 2, charged_at = NULL WHERE order_id = '{done}'",
@@ -251,7 +254,9 @@ static const struct damage damages[] = {
      "UPDATE reservation SET issue_state = 1, issued_at = now() WHERE order_id = '{done}'", false},
     {3, "a ledger row that is missing", DB_INVENTORY, "{done}",
      "DELETE FROM stock_ledger WHERE order_id = '{done}' AND kind = 'issued'",
-     "INSERT INTO stock_ledger VALUES ('SKU-1', 'issued', '{done}', 2, now())", false},
+     "INSERT INTO stock_ledger SELECT order_id, 'issued', items, now() FROM stock_ledger"
+     " WHERE order_id = '{done}' AND kind = 'held'",
+     false},
     {3, "a parcel without its tracking number", DB_SHIPPING, "{done}",
      "CREATE TABLE kept AS SELECT * FROM parcel WHERE order_id = '{done}';"
      "UPDATE parcel SET state = 2, tracking_number = NULL, shipped_at = NULL"
@@ -362,8 +367,9 @@ static const struct damage damages[] = {
      "UPDATE orders SET refunded = refunded - 1 WHERE order_id = '{undone}'",
      "UPDATE orders SET refunded = refunded + 1 WHERE order_id = '{undone}'", false},
     {8, "other goods held than ordered", DB_INVENTORY, "{done}",
-     "UPDATE stock_ledger SET quantity = quantity + 1 WHERE order_id = '{done}'",
-     "UPDATE stock_ledger SET quantity = quantity - 1 WHERE order_id = '{done}'", false},
+     "UPDATE stock_ledger SET items = replace(items, ':2}', ':3}') WHERE order_id = '{done}'",
+     "UPDATE stock_ledger SET items = replace(items, ':3}', ':2}') WHERE order_id = '{done}'",
+     false},
     {8, "stock that its ledger does not know", DB_INVENTORY, "-",
      "UPDATE stock SET on_hand = on_hand + 1 WHERE sku = 'SKU-1'",
      "UPDATE stock SET on_hand = on_hand - 1 WHERE sku = 'SKU-1'", false},

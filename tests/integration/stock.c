@@ -8,10 +8,13 @@
 #include "support/clock.h"
 #include "support/db.h"
 #include "support/orders.h"
+#include "support/program.h"
 #include "support/stack.h"
 
 #define SOON_S 20
 #define TIMEOUT_MS 10000
+#define NO_ORDER "00000000-0000-0000-0000-000000000000"
+#define AN_ORDER "01900000-0000-7000-8000-000000000001"
 #define JSON_TYPE "Content-Type: application/json\r\n"
 
 static struct stack_part shipping;
@@ -53,8 +56,10 @@ static void answers(const char *sku, const char *body, int status, const char *p
 static void ledger_is(const char *sku, const char *expected)
 {
     char *ledger = db_text(DB_INVENTORY,
-                           "SELECT string_agg(kind || ' ' || quantity, ', ' ORDER BY at, kind)"
-                           " FROM stock_ledger WHERE sku = $1",
+                           "SELECT string_agg(kind || ' ' || (item ->> 'quantity'), ', '"
+                           " ORDER BY at, kind) FROM stock_ledger,"
+                           " json_array_elements(items::json -> 'items') item"
+                           " WHERE item ->> 'sku' = $1",
                            sku);
     cr_assert_str_eq(ledger ? ledger : "", expected);
     free(ledger);
@@ -121,10 +126,11 @@ Test(stock, does_not_go_below_what_orders_hold)
     ledger_is(sku, "put 5, held 2, put -3");
     kill(shipping.pid, SIGCONT);
     cr_assert(order_reaches(answer.id, "completed", SOON_S));
-    cr_assert(CLOCK_UNTIL(SOON_S, db_int(DB_INVENTORY,
-                                         "SELECT count(*) FROM stock_ledger"
-                                         " WHERE kind = 'issued' AND sku = $1",
-                                         sku) == 1));
+    cr_assert(CLOCK_UNTIL(SOON_S,
+                          db_int(DB_INVENTORY,
+                                 "SELECT count(*) FROM stock_ledger"
+                                 " WHERE kind = 'issued' AND items::json #>> '{items,0,sku}' = $1",
+                                 sku) == 1));
     answers(sku, NULL, 200, "\"on_hand\":0,\"held\":0,\"available\":0");
     answers(sku, "{\"on_hand\":1}", 200, "\"on_hand\":1");
     order_answer_free(&answer);
@@ -146,4 +152,39 @@ Test(stock, a_failure_promises_nothing)
     http_answer_free(answer);
     answers(sku, "{\"on_hand\":12}", 200, "\"on_hand\":12");
     ledger_is(sku, "put 12");
+}
+
+/* The tables of an earlier program are brought up to date, and nothing of them is lost. */
+Test(stock, a_ledger_of_before_becomes_one_of_today)
+{
+    static const char before[] =
+        "DROP SCHEMA IF EXISTS before CASCADE; CREATE SCHEMA before;"
+        "CREATE TABLE before.stock_ledger (sku text COLLATE \"C\" NOT NULL, kind text NOT NULL,"
+        " order_id uuid NOT NULL, quantity bigint NOT NULL, at timestamptz NOT NULL);"
+        "CREATE UNIQUE INDEX stock_ledger_once ON before.stock_ledger (order_id, kind, sku)"
+        " WHERE kind <> 'put';"
+        "INSERT INTO before.stock_ledger SELECT sku, kind, id::uuid, quantity, now() FROM (VALUES"
+        " ('A', 'put', '" NO_ORDER "', 9), ('B', 'put', '" NO_ORDER "', 7),"
+        " ('A', 'held', '" AN_ORDER "', 1), ('B', 'held', '" AN_ORDER "', 2),"
+        " ('A', 'issued', '" AN_ORDER "', 1), ('B', 'issued', '" AN_ORDER "', 2)"
+        ") AS v(sku, kind, id, quantity)";
+    char url[600];
+    db_run(DB_INVENTORY, before);
+    snprintf(url, sizeof url, "%s%soptions=-csearch_path%%3Dbefore", stack_address("INVENTORY_DB"),
+             strchr(stack_address("INVENTORY_DB"), '?') ? "&" : "?");
+    setenv("SAGA_OWNER_DATABASE_URL", url, 1);
+    for (int again = 0; again < 2; again++) {
+        free(program_run("inventory-svc", "migrate"));
+        char *rows =
+            db_text(DB_INVENTORY,
+                    "SELECT string_agg(kind || ' ' || s, ', ' ORDER BY kind, s) FROM (SELECT"
+                    " kind, string_agg(i.sku || ' ' || i.quantity, ' + ' ORDER BY i.sku) s"
+                    " FROM before.stock_ledger l, json_to_recordset(items::json -> 'items')"
+                    " AS i(sku text, quantity bigint) WHERE i.sku IN ('A', 'B')"
+                    " GROUP BY kind, l.ctid) t",
+                    NULL);
+        cr_assert_str_eq(rows, "held A 1 + B 2, issued A 1 + B 2, put A 9, put B 7");
+        free(rows);
+    }
+    db_run(DB_INVENTORY, "SET client_min_messages = error; DROP SCHEMA before CASCADE");
 }
