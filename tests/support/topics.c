@@ -59,8 +59,10 @@ size_t topics_header_count(const struct topics_record *record, const char *name)
     return count;
 }
 
-/* A client whose queue is full backs off for a second: so the limit is one of bytes in all (64 MiB
- * and one fetch), and not one of messages a partition, which small ones reach again and again. */
+/* What is fetched ahead is bounded by the number of records: the client's other bound, of bytes,
+ * counts only their values, and the headers and the client's own part of a record are ten times
+ * that. A client at its bound looks again after a second: it is wide enough for that not to be
+ * felt. */
 static rd_kafka_t *make_consumer(const char *bootstrap)
 {
     static const char *const settings[][2] = {
@@ -68,7 +70,7 @@ static rd_kafka_t *make_consumer(const char *bootstrap)
         {"enable.auto.offset.store", "false"}, {"auto.offset.reset", "error"},
         {"fetch.wait.max.ms", "10"},           {"fetch.error.backoff.ms", "50"},
         {"socket.nagle.disable", "true"},      {"reconnect.backoff.max.ms", "500"},
-        {"queued.min.messages", "1000000"},    {"queued.max.messages.kbytes", "65536"},
+        {"queued.min.messages", "100000"},     {"queued.max.messages.kbytes", "65536"},
         {"fetch.max.bytes", "2000000"},        {"log_level", "2"}};
     char why[256] = "";
     rd_kafka_conf_t *conf = rd_kafka_conf_new();
