@@ -410,6 +410,8 @@ void batch_decide(struct batch *batch, int64_t now_us)
         struct saga_tx tx = {.batch = batch, .message = message};
         struct mark mark = take_mark(batch);
         enum saga_verdict verdict = run_message(&tx);
+        if (verdict == SAGA_OK && tx.too_large)
+            verdict = saga_poison(&tx, "event_too_large");
         if (verdict == SAGA_OK) {
             end_hold(batch, message->letter);
             if (message->in.command != NULL && tx.duplicate)

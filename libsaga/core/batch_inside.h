@@ -6,6 +6,7 @@
 #include "core/batch.h"
 #include "saga/json.h"
 
+/* Of an event, or of JSON that a row holds: far more than comes of any order that HTTP takes. */
 #define BATCH_EVENT_BYTES_MAX ((size_t)512 * 1024)
 
 /* A row as the database has it, and as the handlers want it. */
@@ -44,6 +45,7 @@ struct saga_tx {
     struct batch_message *message;
     const struct saga_step *step;
     bool refused, duplicate;
+    bool too_large; /* something that it wrote: it has failed, whatever its handler says */
 };
 
 struct batch {

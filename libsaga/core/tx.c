@@ -120,8 +120,10 @@ struct saga_text saga_write(struct saga_tx *tx, const struct saga_shape *shape, 
     struct saga_json *json = &tx->batch->json;
     saga_json_reset(json);
     saga_json_object(json, NULL, shape, body);
-    if (json->bad)
-        abort(); /* what a handler writes is bounded by the request that began its order */
+    if (json->bad) { /* a record may be larger than any order of ours: batch_decide parks it (I7) */
+        tx->too_large = true;
+        return SAGA_TEXT("");
+    }
     return arena_copy(&tx->batch->arena, saga_json_done(json));
 }
 

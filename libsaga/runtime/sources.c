@@ -170,6 +170,13 @@ static void read_record(struct engine *engine, struct batch_message *message,
     message->in.said_us = envelope.time_us;
 }
 
+/* Whoever writes a record says when it was, and the database has no time after this. */
+static int64_t record_time_us(const struct kafka_record *record)
+{
+    const int64_t max_ms = INT64_C(253402300799000); /* 9999-12-31T23:59:59Z */
+    return (record->timestamp_ms < max_ms ? record->timestamp_ms : max_ms) * 1000;
+}
+
 static void add_record(struct engine *engine, const struct kafka_record *taken)
 {
     struct kafka_record *record = &engine->records[engine->records_count++];
@@ -178,7 +185,7 @@ static void add_record(struct engine *engine, const struct kafka_record *taken)
     kafka_record_read(batch_arena(engine->batch), record);
     struct batch_message *message = add_message(engine, &source);
     source->record = record;
-    source->record_time_us = record->timestamp_ms * 1000;
+    source->record_time_us = record_time_us(record);
     message->in.topic = record->topic;
     message->in.partition = record->partition;
     message->in.offset = record->offset;

@@ -317,6 +317,72 @@ static void goes_on_when_mended(void)
     order_answer_free(&order);
 }
 
+/* ---- readable, and larger than what may be said of it ---- */
+
+static const struct {
+    enum db db;
+    const char *service, *topic, *before, *after;
+} too_large[] = {
+    {DB_PAYMENT, "payment-svc", "order.created",
+     ",\"customer_id\":\"c\",\"currency\":\"EUR\",\"amount\":1,\"payment_method\":\"pm_card\","
+     "\"items\":\"",
+     "\",\"shipping_address\":{}}"},
+    {DB_INVENTORY, "inventory-svc", TOPIC, ",\"items\":[{\"sku\":\"",
+     "\",\"quantity\":1}],\"shipping_address\":{}}"},
+    {DB_SHIPPING, "shipping-svc", "order.cancel_requested", ",\"reason\":\"", "\"}"},
+};
+#define TOO_LARGE (sizeof too_large / sizeof *too_large)
+#define PARTITIONS 2
+
+/* Of an order for each case and partition. */
+static void produce_too_large(size_t number, int32_t partition)
+{
+    static char text[600 * 1024], value[sizeof text + 400];
+    char id[40];
+    memset(text, 'x', sizeof text);
+    snprintf(id, sizeof id, "0190cccc-cccc-7ccc-8ccc-cccccccccc%d%d", (int)number, (int)partition);
+    int len = snprintf(value, sizeof value, "{\"order_id\":\"%s\"%s%.*s%s", id,
+                       too_large[number].before, (int)sizeof text, text, too_large[number].after);
+    rd_kafka_headers_t *headers = rd_kafka_headers_new(HEADERS);
+    for (size_t i = 0; i < HEADERS; i++) {
+        const char *good = strcmp(values[i], ID) == 0 ? id : values[i];
+        bool type = strcmp(names[i], "ce_type") == 0;
+        rd_kafka_header_add(headers, names[i], -1, type ? too_large[number].topic : good, -1);
+    }
+    produce_to(too_large[number].topic, partition, id, value, (size_t)len, headers);
+}
+
+static bool too_large_parked(size_t number, int attempts)
+{
+    char sql[200];
+    snprintf(sql, sizeof sql,
+             "SELECT count(*) FROM dead_letter WHERE state = 0 AND reason = 'event_too_large'"
+             " AND attempts = %d AND length(record_value) > 600000",
+             attempts);
+    return db_int(too_large[number].db, sql, NULL) == PARTITIONS;
+}
+
+/* Each would make its reader say something that is too large for an event: it is parked, and so it
+ * is when it is tried again; in each partition others go on. */
+static void readable_ones_are_parked_too(void)
+{
+    struct order_answer other;
+    for (size_t i = 0; i < TOO_LARGE; i++)
+        for (int32_t partition = 0; partition < PARTITIONS; partition++)
+            produce_too_large(i, partition);
+    cr_assert_eq(rd_kafka_flush(kafka, 10000), RD_KAFKA_RESP_ERR_NO_ERROR);
+    complete_one(&other);
+    order_answer_free(&other);
+    for (size_t i = 0; i < TOO_LARGE; i++)
+        cr_assert(CLOCK_UNTIL(SOON_S, too_large_parked(i, 1)), "%s", too_large[i].service);
+    for (size_t i = 0; i < TOO_LARGE; i++) {
+        free(letters_command(too_large[i].service, "redrive", "--all"));
+        cr_assert(CLOCK_UNTIL(SOON_S, too_large_parked(i, 2)), "%s", too_large[i].service);
+    }
+    complete_one(&other);
+    order_answer_free(&other);
+}
+
 Test(hostile_records, are_parked_overtaken_and_redriven)
 {
     each_kind_is_parked_and_overtaken();
@@ -324,4 +390,5 @@ Test(hostile_records, are_parked_overtaken_and_redriven)
     good_ones_anywhere_are_duplicates();
     auditor_holds(SOON_S);
     goes_on_when_mended();
+    readable_ones_are_parked_too();
 }

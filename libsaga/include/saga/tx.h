@@ -61,7 +61,8 @@ void saga_append(struct saga_tx *tx, const struct saga_table *table, const void 
 /* Removes a row by its key, unseen. */
 void saga_remove(struct saga_tx *tx, const struct saga_table *table, struct saga_text key);
 
-/* Says an event about this message's order; body is a struct of the event's shape, copied. */
+/* Says an event about this message's order; body is a struct of the event's shape, copied. One of
+ * more than 512 KiB is not said: the message is poison then, "event_too_large". */
 void saga_emit(struct saga_tx *tx, const struct saga_event *event, const void *body);
 /* Says the event that refuses the step; the step's row will read SAGA_REFUSED. */
 void saga_refuse(struct saga_tx *tx, const struct saga_event *event, const void *body);
@@ -82,7 +83,8 @@ void *saga_alloc(struct saga_tx *tx, size_t size);
 struct saga_text saga_copy(struct saga_tx *tx, struct saga_text text);
 struct saga_text saga_format(struct saga_tx *tx, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
-/* A struct of the shape as a JSON object, for a row to hold. */
+/* A struct of the shape as a JSON object, for a row to hold. As large as an event may be, and the
+ * same if it is larger. */
 struct saga_text saga_write(struct saga_tx *tx, const struct saga_shape *shape, const void *body);
 /* Reads a JSON object that a row holds into a struct of the shape; false if it does not fit. */
 bool saga_parse(struct saga_tx *tx, struct saga_text json, const struct saga_shape *shape,
