@@ -157,7 +157,8 @@ enum saga_verdict kafka_topics_create(const char *bootstrap, const char *const *
 
 /* ---- offsets ---- */
 
-/* Of the partitions only those stay in the list whose offset has to be moved; opaque is the old. */
+/* Of the partitions only those stay in the list whose offset has to be moved; opaque is the old: 0
+ * if there is none, for then all records from the first were to be read. */
 static rd_kafka_resp_err_t keep_lost(rd_kafka_t *client, rd_kafka_topic_partition_list_t *list,
                                      int timeout_ms)
 {
@@ -170,8 +171,9 @@ static rd_kafka_resp_err_t keep_lost(rd_kafka_t *client, rd_kafka_topic_partitio
                                                    timeout_ms);
         if (err != 0)
             return err;
-        if (one->offset >= 0 && one->offset < low) {
-            one->opaque = (void *)(intptr_t)one->offset;
+        int64_t next = one->offset >= 0 ? one->offset : 0;
+        if (next < low) {
+            one->opaque = (void *)(intptr_t)next;
             one->offset = low;
         } else {
             rd_kafka_topic_partition_list_del_by_idx(list, i);

@@ -144,8 +144,33 @@ static void commit_and_wait(struct kafka_consumer *consumer)
 
 /* ---- rebalances: served within take and leave, so on the engine's thread ---- */
 
-/* Where to begin: at the committed offset; a group that has none begins at the beginning. Asked
- * here because only here "none" and "gone" can be told apart. */
+/* I7: retention took what nobody here has read. */
+static void tell_lost(struct kafka_consumer *consumer, const char *topic, int32_t partition,
+                      int64_t from, int64_t low)
+{
+    char what[200];
+    snprintf(what, sizeof what, "%.60s/%d: records %lld to %lld are gone and were never read",
+             topic, (int)partition, (long long)from, (long long)low - 1);
+    if (consumer->lost[0] == '\0')
+        snprintf(consumer->lost, sizeof consumer->lost, "%s", what);
+    consumer->told(consumer->opaque, what);
+}
+
+static bool find_low(struct kafka_consumer *consumer, const char *topic, int32_t partition,
+                     int64_t *ret_low)
+{
+    int64_t high;
+    rd_kafka_resp_err_t err = rd_kafka_query_watermark_offsets(consumer->client, topic, partition,
+                                                               ret_low, &high, LOOK_UP_MS);
+    if (err != 0)
+        snprintf(consumer->error, sizeof consumer->error, "offsets of %.60s/%d: %s", topic,
+                 (int)partition, rd_kafka_err2str(err));
+    return err == 0;
+}
+
+/* Where to begin: at the committed offset; a group that has none begins at the beginning, unless
+ * there was something before it: then at none (OFFSET_INVALID). Asked here because only here "none"
+ * and "gone" can be told apart. */
 static bool find_starts(struct kafka_consumer *consumer, rd_kafka_topic_partition_list_t *list)
 {
     rd_kafka_resp_err_t err = rd_kafka_committed(consumer->client, list, LOOK_UP_MS);
@@ -156,9 +181,17 @@ static bool find_starts(struct kafka_consumer *consumer, rd_kafka_topic_partitio
                  rd_kafka_err2str(err));
         return false;
     }
-    for (int i = 0; i < list->cnt; i++)
-        if (list->elems[i].offset < 0)
-            list->elems[i].offset = RD_KAFKA_OFFSET_BEGINNING;
+    for (int i = 0; i < list->cnt; i++) {
+        rd_kafka_topic_partition_t *one = &list->elems[i];
+        int64_t low;
+        if (one->offset >= 0)
+            continue;
+        if (!find_low(consumer, one->topic, one->partition, &low))
+            return false;
+        one->offset = low > 0 ? RD_KAFKA_OFFSET_INVALID : RD_KAFKA_OFFSET_BEGINNING;
+        if (low > 0)
+            tell_lost(consumer, one->topic, one->partition, 0, low);
+    }
     return true;
 }
 
@@ -207,12 +240,17 @@ static void on_assign(struct kafka_consumer *consumer, rd_kafka_topic_partition_
         const rd_kafka_topic_partition_t *one = &list->elems[i];
         struct kafka_position *position =
             kafka_find_position(consumer, saga_text(one->topic), one->partition);
-        if (position != NULL)
-            begin_reading(position, one->offset == RD_KAFKA_OFFSET_BEGINNING ? -1 : one->offset);
+        if (position == NULL)
+            continue;
+        begin_reading(position, one->offset >= 0 ? one->offset : -1);
+        position->lost = one->offset == RD_KAFKA_OFFSET_INVALID;
     }
     consumer->assigned = (size_t)list->cnt;
     consumer->joined = joined;
     pthread_mutex_unlock(&consumer->lock);
+    for (int i = list->cnt; i-- > 0;)
+        if (list->elems[i].offset == RD_KAFKA_OFFSET_INVALID)
+            rd_kafka_topic_partition_list_del_by_idx(list, i);
     rd_kafka_assign(consumer->client, list);
 }
 
@@ -277,15 +315,10 @@ static void assign_again(struct kafka_consumer *consumer)
 static bool find_one_again(struct kafka_consumer *consumer, const rd_kafka_message_t *message)
 {
     char what[200];
-    int64_t low, high, offset = message->offset;
+    int64_t low, offset = message->offset;
     const char *topic = rd_kafka_topic_name(message->rkt);
-    rd_kafka_resp_err_t err = rd_kafka_query_watermark_offsets(
-        consumer->client, topic, message->partition, &low, &high, LOOK_UP_MS);
-    if (err != 0) {
-        snprintf(consumer->error, sizeof consumer->error, "offsets of %.60s/%d: %s", topic,
-                 (int)message->partition, rd_kafka_err2str(err));
+    if (!find_low(consumer, topic, message->partition, &low))
         return false;
-    }
     pthread_mutex_lock(&consumer->lock);
     struct kafka_position *position =
         kafka_find_position(consumer, saga_text(topic), message->partition);
@@ -300,17 +333,15 @@ static bool find_one_again(struct kafka_consumer *consumer, const rd_kafka_messa
     pthread_mutex_unlock(&consumer->lock);
     if (!ours)
         return false;
-    if (lost)
-        snprintf(what, sizeof what, "%.60s/%d: records %lld to %lld are gone and were never read",
-                 topic, (int)message->partition, (long long)offset, (long long)low - 1);
-    else
-        snprintf(what, sizeof what,
-                 "%.60s/%d: offset %lld is beyond the end: a new topic, read from its beginning",
-                 topic, (int)message->partition, (long long)offset);
-    if (lost && consumer->lost[0] == '\0')
-        snprintf(consumer->lost, sizeof consumer->lost, "%s", what);
+    if (lost) {
+        tell_lost(consumer, topic, message->partition, offset, low);
+        return false;
+    }
+    snprintf(what, sizeof what,
+             "%.60s/%d: offset %lld is beyond the end: a new topic, read from its beginning", topic,
+             (int)message->partition, (long long)offset);
     consumer->told(consumer->opaque, what);
-    return !lost;
+    return true;
 }
 
 void kafka_find_again(struct kafka_consumer *consumer, rd_kafka_message_t *const *messages,

@@ -319,6 +319,48 @@ Test(kafka, before_the_beginning_is_told_and_not_skipped)
     end_consumer(consumer);
 }
 
+static char moved[300];
+
+static void note_moved(void *opaque, const char *what)
+{
+    (void)opaque;
+    cr_assert_str_empty(moved, "%s, and %s", moved, what);
+    snprintf(moved, sizeof moved, "%s", what);
+}
+
+/* A group that never read the partition has no offset there: it was to read it from the first. */
+Test(kafka, gone_before_the_first_offset_is_told_too)
+{
+    const char *const topics[] = {topic, NULL};
+    char expected[128], why[256];
+    produce(0, 100);
+    cr_assert(broker_delete_records(bootstrap, topic, 0, 7));
+    struct kafka_consumer *consumer = new_consumer();
+    snprintf(expected, sizeof expected, "%s/0: records 0 to 6 are gone and were never read", topic);
+    cr_assert(is_told(consumer));
+    cr_assert_str_eq(told, expected);
+    cr_assert_str_eq(kafka_consumer_lost(consumer), expected);
+    cr_assert_null(kafka_consumer_error(consumer));
+    cr_assert(takes(consumer, 1), "the other partition is read");
+    cr_assert(!CLOCK_UNTIL(1, (take(consumer), false)));
+    for (size_t i = 0; i < taken_count; i++)
+        cr_assert_eq(taken[i].partition, 1);
+    done_with(consumer, taken_count);
+    end_consumer(consumer);
+    /* A person decides, and it goes on. */
+    cr_assert(CLOCK_UNTIL(SOON_S, kafka_offsets_reset(bootstrap, group, topics, 5000, note_moved,
+                                                      NULL, why, sizeof why) == SAGA_OK),
+              "%s", why);
+    snprintf(expected, sizeof expected, "%s/0: from 0 to 7", topic);
+    cr_assert_str_eq(moved, expected);
+    consumer = new_consumer();
+    cr_assert(takes(consumer, 1));
+    cr_assert_eq(taken[0].partition, 0);
+    cr_assert_eq(taken[0].offset, 7);
+    cr_assert_null(kafka_consumer_lost(consumer));
+    end_consumer(consumer);
+}
+
 /* Under a consumer that reads it, the topic is lost and made anew. */
 Test(kafka, topic_made_anew_is_read_from_its_beginning)
 {
