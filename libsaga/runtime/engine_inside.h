@@ -131,6 +131,8 @@ struct saga_text park_keep_headers(struct arena *arena, const struct kafka_recor
 struct saga_text park_bytes(struct arena *arena, struct saga_text kept);
 size_t park_headers(struct arena *arena, struct saga_text kept,
                     struct envelope_header ret_headers[ENVELOPE_HEADERS_MAX], bool *ret_too_many);
+/* What the server said, as a text column takes it: it may have been cut within a character. */
+struct saga_text park_detail(struct arena *arena, const char *error);
 
 /* A failpoint's error: the connection is gone. */
 static inline void engine_lose_if(struct engine *engine, bool failed)

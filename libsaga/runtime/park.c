@@ -37,26 +37,33 @@ static const struct saga_shape id_shape =
 static const char base64_digits[] =
     "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
-/* UTF-8 without NUL may stand in a text column as it is. */
-static bool is_text(struct saga_text bytes)
+/* How many of the bytes, from the first, may stand in a text column as they are: whole characters
+ * of UTF-8, without NUL. */
+static size_t text_len(struct saga_text bytes)
 {
-    for (size_t i = 0; i < bytes.len;) {
+    size_t i = 0;
+    while (i < bytes.len) {
         unsigned char c = (unsigned char)bytes.at[i];
         size_t more = c < 0x80 ? 0 : c >= 0xc2 && c < 0xe0 ? 1 : (c & 0xf0) == 0xe0 ? 2 : 3;
         if (c == 0 || (c >= 0x80 && c < 0xc2) || c > 0xf4 || more > bytes.len - i - 1)
-            return false;
+            return i;
         for (size_t k = 1; k <= more; k++)
             if (((unsigned char)bytes.at[i + k] & 0xc0) != 0x80)
-                return false;
+                return i;
         if (more > 0) {
             unsigned char second = (unsigned char)bytes.at[i + 1];
             if ((c == 0xe0 && second < 0xa0) || (c == 0xed && second > 0x9f) ||
                 (c == 0xf0 && second < 0x90) || (c == 0xf4 && second > 0x8f))
-                return false;
+                return i;
         }
         i += more + 1;
     }
-    return true;
+    return i;
+}
+
+static bool is_text(struct saga_text bytes)
+{
+    return text_len(bytes) == bytes.len;
 }
 
 static bool is_marked(struct saga_text bytes)
@@ -177,6 +184,13 @@ size_t park_headers(struct arena *arena, struct saga_text kept,
     return count;
 }
 
+struct saga_text park_detail(struct arena *arena, const char *error)
+{
+    struct saga_text text = saga_text(error);
+    text.len = text_len(text);
+    return arena_copy(arena, text);
+}
+
 /* ---- with the batch ---- */
 
 static bool parked(const struct batch_message *message)
@@ -207,7 +221,7 @@ static struct park_row *park_row(struct engine *engine, const struct batch_messa
     row->state = held ? PARK_HELD : PARK_PARKED;
     row->reason = saga_text(held ? "held_up" : message->reason);
     if (message->reason != NULL && strcmp(message->reason, "rejected_by_database") == 0)
-        row->detail = arena_copy(arena, saga_text(engine->error));
+        row->detail = park_detail(arena, engine->error);
     if (source->record == NULL)
         return row;
     row->topic = source->record->topic;

@@ -90,3 +90,21 @@ Test(park, older_rows_are_read)
     cr_assert(same(back[0].value, SAGA_TEXT("a b")) && same(back[1].value, SAGA_TEXT("\0\xff")));
     cr_assert(same(back[2].value, SAGA_TEXT("")));
 }
+
+/* The room for an error ends at some byte, and servers do not speak English only. */
+Test(park, an_error_is_cut_at_a_character)
+{
+    static const struct {
+        const char *error, *detail;
+    } cases[] = {
+        {"", ""},
+        {"value too long", "value too long"},
+        {"Wert zu gro\xc3\x9f", "Wert zu gro\xc3\x9f"},
+        {"Wert zu gro\xc3", "Wert zu gro"},
+        {"\xe5\x80\xa4\xe3\x81", "\xe5\x80\xa4"},
+        {"\xf0\x9f\x98", ""},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        cr_expect(saga_text_equal(park_detail(&arena, cases[i].error), saga_text(cases[i].detail)),
+                  "%zu", i);
+}
