@@ -54,6 +54,16 @@ void lane_sent(struct lane *lane, int64_t seq)
     assert(lane->state != LANE_BACKOFF && seq == lane->sent + 1 && seq <= lane->last);
     assert(lane_room(lane) > 0);
     lane->sent = seq;
+    lane->holed = false;
+}
+
+bool lane_lacks(struct lane *lane, int64_t look_us)
+{
+    assert(lane->state == LANE_BEHIND && lane->sent < lane->last);
+    bool known = lane->holed;
+    lane->holed = true;
+    lane->look_us = look_us;
+    return !known;
 }
 
 bool lane_acked(struct lane *lane, int64_t seq)
@@ -93,6 +103,7 @@ void lane_caught_up(struct lane *lane)
 {
     assert(lane->state == LANE_BEHIND && lane->sent == lane->last);
     lane->state = LANE_LIVE;
+    lane->holed = false;
 }
 
 void lane_failed(struct lane *lane, int64_t now_us, uint32_t random)

@@ -31,6 +31,8 @@ struct lane {
     int64_t acked, sent, last;
     int64_t written;                 /* the acked that the database knows */
     int64_t resume_us;               /* BACKOFF: until when */
+    int64_t look_us;                 /* BEHIND: the table is not read before */
+    bool holed;                      /* row sent + 1 was not in the table */
     unsigned failures;               /* in a row */
     uint64_t acks[LANE_WINDOW / 64]; /* one bit a row in (acked, acked + LANE_WINDOW] */
     int64_t said_us[LANE_WINDOW];    /* of the same rows; 0: not noted */
@@ -53,6 +55,9 @@ bool lane_acked(struct lane *lane, int64_t seq);
  * read. */
 void lane_committed(struct lane *lane, int64_t seq);
 void lane_full(struct lane *lane);
+/* BEHIND: row sent + 1, which was committed, is not in the table: somebody took it out. Nothing
+ * behind it may be sent, so the table is not read before look_us. True if it was not known. */
+bool lane_lacks(struct lane *lane, int64_t look_us);
 void lane_caught_up(struct lane *lane);
 /* A send failed: nothing beyond acked counts as sent; wait (full jitter from `random`), then read
  * again. */

@@ -57,6 +57,7 @@ void engine_on_outcome(struct engine *engine,
 struct engine_health {
     bool started; /* it has had its lane and, if it listens, its partitions */
     bool database, kafka;
+    bool holed;     /* a row of the outbox is missing: what is behind it is not sent */
     bool lost;      /* records are gone that it never heard: somebody must decide */
     bool accepting; /* new commands are taken */
     int64_t outbox_pending;

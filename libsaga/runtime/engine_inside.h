@@ -71,7 +71,7 @@ struct engine {
     void *told_opaque;
 
     /* written by the engine, read by anyone */
-    atomic_bool started, database_ok, kafka_ok;
+    atomic_bool started, database_ok, kafka_ok, outbox_holed;
     atomic_bool draining, stop; /* finish what there is; end now */
     _Atomic int64_t pending, oldest_us;
     _Atomic int hearing;                   /* enum hearing_state */

@@ -129,12 +129,16 @@ void engine_health(struct engine *engine, struct engine_health *ret)
     int hearing = atomic_load(&engine->hearing);
     ret->kafka = atomic_load(&engine->kafka_ok);
     ret->lost = hearing == HEARING_LOST;
+    ret->holed = atomic_load(&engine->outbox_holed);
     pthread_mutex_lock(&engine->lock);
     ret->accepting = !atomic_load(&engine->draining) && ret->database &&
                      ret->outbox_pending < config.backlog_max;
     memcpy(ret->detail, engine->detail[0] != '\0' ? engine->detail : engine->hearing_detail,
            sizeof ret->detail);
     pthread_mutex_unlock(&engine->lock);
+    if (ret->holed && ret->detail[0] == '\0')
+        snprintf(ret->detail, sizeof ret->detail,
+                 "outbox: a row is missing, and no row behind it is sent: the log names it");
 }
 
 void engine_lags(struct engine *engine,

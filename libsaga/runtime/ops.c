@@ -59,7 +59,7 @@ static void get_readyz(struct saga_request *request)
     bool redis = reader_redis_ok(door->reader), draining = atomic_load(&door->draining);
     bool able = health.database && health.accepting && !health.lost &&
                 (health.kafka || takes_commands(door->service));
-    bool all = health.kafka && redis && reader_database_ok(door->reader);
+    bool all = health.kafka && !health.holed && redis && reader_database_ok(door->reader);
     const char *status = draining          ? "draining"
                          : !health.started ? "starting"
                          : !able           ? "unavailable"

@@ -18,6 +18,7 @@
 #define REPORTS_US 20000
 #define COMMIT_US 1000000 /* offsets are committed to Kafka this often */
 #define FLUSH_MS 5000
+#define LOOK_AGAIN_US 1000000 /* at a table that was of no use */
 
 /* ---- the producer ---- */
 
@@ -166,17 +167,37 @@ void relay_publish(struct engine *engine)
 
 /* ---- between batches ---- */
 
-/* Sends a row of the table; one that was parked already is passed over. */
+/* Sends a row of the table; one that was parked already is passed over. False: not now. */
 static bool catch_up_row(struct engine *engine, struct arena *arena, struct lane *lane,
                          const struct outbox_row *row)
 {
-    if (row->seq != lane->sent + 1)
-        return false;
     if (row->payload.at != NULL)
         return hand_over(engine, arena, lane, row);
     lane_sent(lane, row->seq);
     lane_acked(lane, row->seq);
     return true;
+}
+
+/* False: the row that is next is not there. */
+static bool catch_up_rows(struct engine *engine, struct arena *arena, struct lane *lane,
+                          const struct pg_result *result, size_t max)
+{
+    size_t count = pg_result_count(result);
+    for (size_t i = 0; i < count && lane->sent < lane->last; i++) {
+        struct outbox_row row;
+        if (!pg_result_read(result, i, &outbox_shape, arena, &row) || row.seq != lane->sent + 1)
+            return false;
+        if (!catch_up_row(engine, arena, lane, &row))
+            return true;
+    }
+    return lane->sent == lane->last || count == max;
+}
+
+static void tell_hole(struct lane *lane)
+{
+    if (lane_lacks(lane, system_monotonic_us() + LOOK_AGAIN_US))
+        log_line(LOG_ERROR, NULL, "outbox row %d/%lld is missing: no row behind it is sent",
+                 lane->number, (long long)lane->sent + 1);
 }
 
 static void catch_up(struct engine *engine, struct lane *lane)
@@ -189,17 +210,14 @@ static void catch_up(struct engine *engine, struct lane *lane)
     if (room <= 0 || FAILPOINT(backlog_unread))
         return;
     struct arena arena = {0};
+    size_t max = room < CHUNK ? (size_t)room : CHUNK;
     struct pg_param params[] = {pg_int32(&arena, lane->number), pg_int(&arena, lane->sent),
-                                pg_int32(&arena, room < CHUNK ? (int32_t)room : CHUNK)};
+                                pg_int32(&arena, (int32_t)max)};
     struct pg_result *result = NULL;
-    if (engine_ask(engine, sql_read_outbox, params, 3, &result) == PG_OK) {
-        for (size_t i = 0; i < pg_result_count(result); i++) {
-            struct outbox_row row;
-            if (!pg_result_read(result, i, &outbox_shape, &arena, &row) ||
-                !catch_up_row(engine, &arena, lane, &row))
-                break;
-        }
-    }
+    if (engine_ask(engine, sql_read_outbox, params, 3, &result) != PG_OK)
+        lane->look_us = system_monotonic_us() + LOOK_AGAIN_US;
+    else if (!catch_up_rows(engine, &arena, lane, result, max))
+        tell_hole(lane);
     pg_result_free(result);
     arena_free(&arena);
     if (lane->sent == lane->last && !engine->producer_dead)
@@ -330,10 +348,12 @@ static void release_lanes(struct engine *engine)
 static void tell(struct engine *engine)
 {
     int64_t pending = 0, oldest_us = 0, before_us = atomic_load(&engine->oldest_us);
+    bool holed = false;
     for (size_t i = 0; i < engine->lanes_count; i++) {
         const struct lane *lane = engine->lanes[i];
         int64_t said_us = lane_oldest_us(lane);
         pending += lane->last - lane->acked;
+        holed = holed || lane->holed;
         if (lane->acked < lane->last && said_us == 0)
             said_us = before_us;
         if (said_us != 0 && (oldest_us == 0 || said_us < oldest_us))
@@ -342,6 +362,7 @@ static void tell(struct engine *engine)
     /* readyz asks from another thread, and the producer comes and goes. */
     atomic_store(&engine->kafka_ok,
                  engine->producer == NULL || kafka_producer_connected(engine->producer));
+    atomic_store(&engine->outbox_holed, holed);
     atomic_store(&engine->pending, pending);
     atomic_store(&engine->oldest_us, oldest_us);
 }
@@ -361,7 +382,7 @@ void relay_work(struct engine *engine)
     for (size_t i = 0; i < engine->lanes_count; i++) {
         struct lane *lane = engine->lanes[i];
         lane_resume(lane, now_us);
-        if (lane->state == LANE_BEHIND)
+        if (lane->state == LANE_BEHIND && now_us >= lane->look_us)
             catch_up(engine, lane);
     }
     struct lane *own = engine->lanes[0];
@@ -389,8 +410,9 @@ int64_t relay_next_us(const struct engine *engine)
         const struct lane *lane = engine->lanes[i];
         if (lane->state == LANE_BACKOFF && lane->resume_us < next_us)
             next_us = lane->resume_us;
-        if (lane->state == LANE_BEHIND && lane_room(lane) > 0 && !engine->producer_dead)
-            next_us = 0;
+        if (lane->state == LANE_BEHIND && lane_room(lane) > 0 && !engine->producer_dead &&
+            lane->look_us < next_us)
+            next_us = lane->look_us;
         if (lane->written < lane->acked && engine->next_cursor_us < next_us)
             next_us = engine->next_cursor_us;
         if (lane->sent > lane->acked && engine->next_reports_us < next_us)
@@ -437,8 +459,9 @@ static bool take_lane(struct engine *engine, const char **ret_why)
 bool relay_open(struct engine *engine, const char **ret_why)
 {
     /* What is in flight will be sent again: what comes of the first copy is not what comes of it.
-     */
-    engine->producer_dead = engine->producer != NULL;
+     * Nor of the same number in a database that was put back, so no report may come any more. */
+    if (engine->producer != NULL)
+        drop_producer(engine);
     return outbox_read_epoch(engine->pg, &engine->source, ret_why) && take_lane(engine, ret_why);
 }
 

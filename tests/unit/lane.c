@@ -23,6 +23,24 @@ Test(lane, opens_behind_where_it_was)
     cr_assert_eq(lane_room(&lane), LANE_WINDOW - 2);
 }
 
+Test(lane, a_row_that_is_missing_is_told_once)
+{
+    lane_open(&lane, 0, 3, 9);
+    send_to(5);
+    cr_assert(lane_lacks(&lane, 700));
+    cr_assert_not(lane_lacks(&lane, 900), "known already");
+    cr_assert(lane.holed);
+    cr_assert_eq(lane.look_us, 900);
+    lane_sent(&lane, 6); /* it came back */
+    cr_assert_not(lane.holed);
+    cr_assert(lane_lacks(&lane, 1000), "another one");
+    lane_failed(&lane, 0, 0);
+    cr_assert(lane_resume(&lane, INT64_MAX));
+    send_to(9);
+    lane_caught_up(&lane);
+    cr_assert_not(lane.holed);
+}
+
 Test(lane, moves_only_over_a_contiguous_prefix)
 {
     lane_open(&lane, 0, 0, 5);
