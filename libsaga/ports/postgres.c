@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <strings.h>
+#include <sys/socket.h>
 
 #define PG_STALL_MAX_US                                                                            \
     (35 * 1000000LL) /* longer than statement_timeout: the server speaks first */
@@ -282,6 +283,19 @@ enum pg_status pg_connect(struct pg *pg, int timeout_ms)
     if (PQsetnonblocking(pg->conn, 1) != 0 || PQenterPipelineMode(pg->conn) != 1)
         return pg_lose(pg, NULL);
     return PG_OK;
+}
+
+int pg_socket(const struct pg *pg)
+{
+    return pg_connected(pg) ? PQsocket(pg->conn) : -1;
+}
+
+bool pg_ended(int socket)
+{
+    char type;
+    ssize_t count = socket < 0 ? 0 : recv(socket, &type, 1, MSG_PEEK | MSG_DONTWAIT);
+
+    return count < 0 ? errno != EAGAIN && errno != EINTR : count == 0 || type == 'E';
 }
 
 /* ---- send ---- */

@@ -34,6 +34,11 @@ void pg_free(struct pg *pg); /* NULL is fine */
 enum pg_status pg_connect(struct pg *pg, int timeout_ms);
 bool pg_connected(const struct pg *pg);
 void pg_disconnect(struct pg *pg);
+/* The session's socket, -1 without one: for pg_ended, which any thread may ask. */
+int pg_socket(const struct pg *pg);
+/* The server has closed the socket, or tells an error that was not read yet: before a session's end
+ * it tells one. */
+bool pg_ended(int socket);
 /* The last failure in words: SQLSTATE, message, constraint. Never NULL. */
 const char *pg_error(const struct pg *pg);
 const char *pg_sqlstate(const struct pg *pg);

@@ -41,6 +41,7 @@ struct saga_request {
     saga_then then;
     enum saga_outcome_kind outcome;
     struct engine_command command;
+    unsigned epoch; /* reader_epoch's number, before the command went */
     struct read *read;
     struct saga_request *done_next;
 

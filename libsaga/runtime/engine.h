@@ -53,6 +53,10 @@ void engine_on_outcome(struct engine *engine,
                                     struct saga_text news),
                        void *opaque);
 
+/* Told on the engine's thread when its session with the database was lost, before it has another.
+ */
+void engine_on_loss(struct engine *engine, void (*lost)(void *opaque), void *opaque);
+
 /* What the engine knows of itself, for readyz, any thread. */
 struct engine_health {
     bool started; /* it has had its lane and, if it listens, its partitions */

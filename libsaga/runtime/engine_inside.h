@@ -69,6 +69,8 @@ struct engine {
 
     void (*told)(void *opaque, const struct saga_uuid *order_id, struct saga_text news);
     void *told_opaque;
+    void (*lost)(void *opaque);
+    void *lost_opaque;
 
     /* written by the engine, read by anyone */
     atomic_bool started, database_ok, kafka_ok, outbox_holed;
@@ -129,10 +131,10 @@ const char *park_count(const struct batch_message *message);
 /* Bytes and headers as dead_letter keeps them, back as they were. too_many: the record had more. */
 struct saga_text park_keep_headers(struct arena *arena, const struct kafka_record *record);
 struct saga_text park_bytes(struct arena *arena, struct saga_text kept);
-size_t park_headers(struct arena *arena, struct saga_text kept,
-                    struct envelope_header ret_headers[ENVELOPE_HEADERS_MAX], bool *ret_too_many);
 /* What the server said, as a text column takes it: it may have been cut within a character. */
 struct saga_text park_detail(struct arena *arena, const char *error);
+size_t park_headers(struct arena *arena, struct saga_text kept,
+                    struct envelope_header ret_headers[ENVELOPE_HEADERS_MAX], bool *ret_too_many);
 
 /* A failpoint's error: the connection is gone. */
 static inline void engine_lose_if(struct engine *engine, bool failed)

@@ -120,6 +120,12 @@ void engine_on_outcome(struct engine *engine,
     engine->told_opaque = opaque;
 }
 
+void engine_on_loss(struct engine *engine, void (*lost)(void *opaque), void *opaque)
+{
+    engine->lost = lost;
+    engine->lost_opaque = opaque;
+}
+
 void engine_health(struct engine *engine, struct engine_health *ret)
 {
     *ret = (struct engine_health){.started = atomic_load(&engine->started),

@@ -48,6 +48,7 @@ struct reader *reader_new(const struct saga_service *service, char *errbuf, size
     reader->submitted_last = &reader->submitted;
     reader->waiting_last = &reader->waiting;
     reader->next_end_us = INT64_MAX;
+    atomic_store(&reader->database_fd, -1);
     pthread_mutex_init(&reader->lock, NULL);
     pthread_condattr_init(&attr);
     pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
@@ -83,11 +84,27 @@ bool reader_database_ok(struct reader *reader)
     return atomic_load(&reader->database_ok);
 }
 
-const char *reader_epoch(struct reader *reader)
+const char *reader_epoch(struct reader *reader, unsigned *ret_number)
 {
-    struct prefix *prefix = atomic_load(&reader->prefix);
+    pthread_mutex_lock(&reader->lock);
+    const struct prefix *epoch = reader->epoch;
+    *ret_number = epoch != NULL ? reader->epoch_number : 0;
+    pthread_mutex_unlock(&reader->lock);
+    return epoch != NULL ? epoch->text : "";
+}
 
-    return prefix != NULL ? prefix->text : "";
+void reader_withdraw_epoch(struct reader *reader)
+{
+    reader->epoch = NULL;
+}
+
+void reader_doubt(struct reader *reader)
+{
+    pthread_mutex_lock(&reader->lock);
+    reader->doubted = true;
+    reader_withdraw_epoch(reader);
+    pthread_cond_signal(&reader->work);
+    pthread_mutex_unlock(&reader->lock);
 }
 
 void reader_wait_until(pthread_cond_t *cond, pthread_mutex_t *lock, int64_t until_us)
@@ -139,11 +156,23 @@ static struct saga_text read_version(struct reader *reader, struct saga_text val
     return (struct saga_text){NULL, 0};
 }
 
+/* I4: what Redis has is told, or added to, only while the session lives in which the epoch was
+ * read: a database that is replaced has ended it before. */
+static struct saga_text epoch_now(struct reader *reader, unsigned *ret_number)
+{
+    struct saga_text epoch = saga_text(reader_epoch(reader, ret_number));
+
+    if (epoch.len > 0 && pg_ended(atomic_load(&reader->database_fd)))
+        return (struct saga_text){"", 0};
+    return epoch;
+}
+
 /* The SETs first: who asks for what was just remembered shall find it. */
 static void redis_serve(struct reader *reader, struct read *reads, size_t count)
 {
     struct arena *arena = &reader->scratch;
-    struct saga_text prefix = saga_text(reader_epoch(reader));
+    unsigned number;
+    struct saga_text prefix = epoch_now(reader, &number);
     struct saga_text *keys = arena_alloc(arena, 2 * count * sizeof *keys);
     struct saga_text *values = keys + count;
     int64_t *seconds = arena_alloc(arena, count * sizeof *seconds);
@@ -151,8 +180,8 @@ static void redis_serve(struct reader *reader, struct read *reads, size_t count)
     bool set_ok = prefix.len > 0, get_ok = prefix.len > 0;
 
     for (struct read *read = reads; read != NULL; read = read->next) {
-        if (read->kind != READ_REMEMBER)
-            continue;
+        if (read->kind != READ_REMEMBER || read->epoch != number)
+            continue; /* the commit may have been one of the database before */
         keys[sets] = joined(arena, prefix, read->key);
         values[sets] = joined(arena, saga_text(READER_MEMORY_VERSION), read->value);
         seconds[sets++] = read->seconds;
@@ -355,8 +384,7 @@ void reader_free(struct reader *reader)
         return; /* its thread still uses it */
     for (size_t i = 0; i < reader->round.count; i++)
         pg_result_free(reader->round.statements[i].result);
-    for (struct prefix *prefix = atomic_load(&reader->prefix), *before; prefix != NULL;
-         prefix = before) {
+    for (struct prefix *prefix = reader->prefixes, *before; prefix != NULL; prefix = before) {
         before = prefix->before;
         free(prefix);
     }

@@ -26,6 +26,7 @@ struct read {
     struct saga_text key;           /* must live until done */
     struct saga_text value;         /* REMEMBER: what; RECALL: the answer, in `arena` */
     int64_t seconds;                /* REMEMBER: for how long */
+    unsigned epoch;                 /* REMEMBER: reader_epoch's number before the commit */
     struct arena *arena; /* where the answer goes; only touched between submit and done */
     const void *row;     /* QUERY: the struct, or NULL if there is none */
     int64_t counts[32];  /* GAUGE: one per label of the gauge, in its order */
@@ -52,8 +53,11 @@ void reader_free(struct reader *reader);
 /* For readyz, any thread: as seen at the last use or a ping of at most 2 s ago. */
 bool reader_redis_ok(struct reader *reader);
 bool reader_database_ok(struct reader *reader);
-/* The epoch under which Redis keys stand (I4): "saga:<service>:<epoch>:"; empty until the database
- * has told it. */
-const char *reader_epoch(struct reader *reader);
+/* The epoch under which Redis keys stand (I4): "saga:<service>:<epoch>:"; empty while it is not
+ * known. Any thread. ret_number is 0 then, and else another one each time that it became known. */
+const char *reader_epoch(struct reader *reader, unsigned *ret_number);
+/* Any thread: another session of this process was lost, and the next may be one of another
+ * database: the epoch is not known until it was read anew. */
+void reader_doubt(struct reader *reader);
 
 #endif

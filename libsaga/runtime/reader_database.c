@@ -29,15 +29,29 @@ static void epoch_publish(struct reader *reader, struct saga_text identity)
 
     system_sha256(identity, hex);
     int len = snprintf(text, sizeof text, "saga:%s:%.16s:", reader->service->name, hex);
-    struct prefix *before = atomic_load(&reader->prefix);
-    if (before != NULL && strcmp(before->text, text) == 0)
-        return;
-    struct prefix *prefix = malloc(sizeof *prefix + (size_t)len + 1);
-    if (prefix == NULL)
-        abort();
-    prefix->before = before;
-    memcpy(prefix->text, text, (size_t)len + 1);
-    atomic_store(&reader->prefix, prefix);
+    struct prefix *before = reader->prefixes, *prefix = before;
+    if (before == NULL || strcmp(before->text, text) != 0) {
+        prefix = malloc(sizeof *prefix + (size_t)len + 1);
+        if (prefix == NULL)
+            abort();
+        prefix->before = before;
+        memcpy(prefix->text, text, (size_t)len + 1);
+        reader->prefixes = prefix;
+    }
+    pthread_mutex_lock(&reader->lock);
+    if (!reader->doubted && reader->epoch != prefix) { /* else it is read once more */
+        reader->epoch = prefix;
+        reader->epoch_number++;
+    }
+    pthread_mutex_unlock(&reader->lock);
+}
+
+static bool is_doubted(struct reader *reader)
+{
+    pthread_mutex_lock(&reader->lock);
+    bool doubted = reader->doubted;
+    pthread_mutex_unlock(&reader->lock);
+    return doubted;
 }
 
 /* Also the ping. NULL, or why the database is of no use. */
@@ -46,6 +60,9 @@ static const char *epoch_read(struct reader *reader)
     struct pg_result *result;
     const char *why = NULL;
 
+    pthread_mutex_lock(&reader->lock);
+    reader->doubted = false;
+    pthread_mutex_unlock(&reader->lock);
     pg_send(reader->pg, sql_epoch, NULL, 0, &result);
     enum pg_status status = pg_sync(reader->pg);
     struct saga_text identity = pg_result_bytes(result, 0, 0);
@@ -66,6 +83,7 @@ static void database_is(struct reader *reader, bool connected)
     if (reader->connected && !connected)
         reader->away_since_us = system_monotonic_us();
     reader->connected = connected;
+    atomic_store(&reader->database_fd, pg_socket(reader->pg));
     pthread_cond_signal(&reader->wake);
     pthread_mutex_unlock(&reader->lock);
     atomic_store(&reader->database_ok, connected);
@@ -75,6 +93,9 @@ static void database_lost(struct reader *reader, const char *why)
 {
     if (reader->failures++ == 0)
         log_line(LOG_WARN, NULL, "reader: database away: %s", why);
+    pthread_mutex_lock(&reader->lock);
+    reader_withdraw_epoch(reader);
+    pthread_mutex_unlock(&reader->lock);
     pg_disconnect(reader->pg);
     database_is(reader, false);
 }
@@ -151,14 +172,14 @@ void *reader_database_main(void *opaque)
         pthread_mutex_lock(&reader->lock);
         int64_t ping_us = reader->epoch_read_us + READER_PING_US;
         while (!reader->stopping && reader->turn != GIVEN && reader->connected &&
-               system_monotonic_us() < ping_us)
+               !reader->doubted && system_monotonic_us() < ping_us)
             reader_wait_until(&reader->work, &reader->lock, ping_us);
         bool stopping = reader->stopping;
         pthread_mutex_unlock(&reader->lock);
         if (stopping)
             return NULL;
         const char *why = NULL;
-        if (pg_connected(reader->pg) && system_monotonic_us() >= ping_us)
+        if (pg_connected(reader->pg) && (is_doubted(reader) || system_monotonic_us() >= ping_us))
             why = epoch_read(reader);
         if (why != NULL)
             database_lost(reader, why);

@@ -37,7 +37,7 @@ struct round {
 
 enum turn { FREE, GIVEN, ANSWERED };
 
-/* reader_epoch lends these out, so they stay until the end; a database has few epochs. */
+/* reader_epoch lends these out, so they stay until the end; databases are seldom replaced. */
 struct prefix {
     struct prefix *before;
     char text[];
@@ -48,10 +48,13 @@ struct reader {
     pthread_t thread, database_thread;
     bool started, stuck; /* stuck: the database thread could not be ended */
     atomic_bool redis_ok, database_ok;
-    _Atomic(struct prefix *) prefix;
+    atomic_int database_fd; /* of the database thread's session; -1: there is none */
 
     pthread_mutex_t lock;
-    pthread_cond_t wake, work; /* of the reader thread, of the database thread */
+    struct prefix *prefixes, *epoch; /* all, the last first; that which is known to hold, or NULL */
+    unsigned epoch_number;           /* how often that has changed */
+    bool doubted;                    /* whatever the database is telling of its epoch is old */
+    pthread_cond_t wake, work;       /* of the reader thread, of the database thread */
     struct read *submitted, **submitted_last;
     size_t outstanding; /* submitted and not done */
     bool stopping, connected;
@@ -75,6 +78,8 @@ struct reader {
 
 /* Waits for cond at most until until_us (monotonic); the lock is held. */
 void reader_wait_until(pthread_cond_t *cond, pthread_mutex_t *lock, int64_t until_us);
+/* The epoch is not known any more. The lock is held. */
+void reader_withdraw_epoch(struct reader *reader);
 /* The end of a read. Reader thread. */
 void reader_done(struct reader *reader, struct read *read, bool answered);
 

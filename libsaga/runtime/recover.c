@@ -63,6 +63,8 @@ bool recover(struct engine *engine, size_t from, size_t to)
     bool in_doubt = engine->in_doubt, happened = false;
     int32_t lane = engine->lanes_count > 0 ? engine->lanes[0]->number : -1;
     do {
+        if (engine->lost != NULL)
+            engine->lost(engine->lost_opaque);
         engine_database_is(engine, pg_error(engine->pg));
         pg_disconnect(engine->pg);
         if (!recover_connect(engine))

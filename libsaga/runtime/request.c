@@ -135,6 +135,7 @@ void saga_request_submit(struct saga_request *request, const struct saga_command
                          saga_then then)
 {
     request->then = then;
+    reader_epoch(request->door->reader, &request->epoch);
     request->command = (struct engine_command){
         .command = command,
         .order_id = *order_id,
@@ -243,6 +244,7 @@ void saga_request_remember(struct saga_request *request, struct saga_text key,
                                      .key = {remembered->text, key.len},
                                      .value = {remembered->text + key.len, value.len},
                                      .seconds = seconds,
+                                     .epoch = request->epoch,
                                      .give_up_us = system_monotonic_us() + DOOR_READ_US,
                                      .done = remembered_done,
                                      .opaque = remembered};

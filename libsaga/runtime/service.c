@@ -146,6 +146,11 @@ static int check_config(const struct saga_service *service)
     return 0;
 }
 
+static void database_lost(void *opaque)
+{
+    reader_doubt(opaque);
+}
+
 static int run(const struct saga_service *service)
 {
     char why[256];
@@ -166,6 +171,7 @@ static int run(const struct saga_service *service)
     struct door *door = reader ? door_new(service, engine, reader, why, sizeof why) : NULL;
     if (signals < 0 || door == NULL)
         return fail(service, why);
+    engine_on_loss(engine, database_lost, reader);
     if (!engine_start(engine) || !reader_start(reader) || !door_start(door))
         return fail(service, "no thread could be started");
     log_line(LOG_INFO, NULL, "started, version %s, listens on %s:%lld", SAGA_VERSION,
