@@ -10,7 +10,7 @@
 #include "text.h"
 
 #define SCAN_COUNT 1000
-#define KEEP_S 90000 /* SAGA_KEY_KEEP_S unless it is set */
+#define KEEP_S 93600 /* SAGA_KEY_KEEP_S unless it is set */
 #define SLACK_S 60   /* Redis may keep a key for so long after the database let it go */
 
 /* redis://host:port/db */

@@ -20,7 +20,7 @@ struct config {
     int64_t backlog_max;            /* SAGA_BACKLOG_MAX, 100000 outbox rows not acknowledged */
     int64_t delivery_s;             /* SAGA_DELIVERY_S, 60: then an event is sent anew */
     int64_t outbox_keep_s;          /* SAGA_OUTBOX_KEEP_S, 300: acknowledged rows are kept */
-    int64_t key_keep_s;             /* SAGA_KEY_KEEP_S, 90000: idempotency keys are kept */
+    int64_t key_keep_s;             /* SAGA_KEY_KEEP_S, 93600: idempotency keys are kept */
     int64_t batch_max;              /* SAGA_BATCH_MAX, 1000 messages */
     int64_t linger_us;              /* SAGA_LINGER_US, -1: adaptive */
     bool log_json;                  /* SAGA_LOG_FORMAT, json | text */

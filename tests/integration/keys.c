@@ -107,15 +107,15 @@ Test(keys, are_removed_when_their_time_is_over)
     cr_assert_eq(young.status, 201);
     db_int(DB_ORDER,
            "INSERT INTO idempotency SELECT 'keys-old ' || i, gen_random_uuid(), '',"
-           " now() - interval '90010 s', now() FROM generate_series(1, 2500) i",
+           " now() - interval '93610 s', now() FROM generate_series(1, 2500) i",
            NULL);
     db_int(DB_ORDER,
            "INSERT INTO idempotency VALUES ('keys-old younger', gen_random_uuid(), '',"
-           " now() - interval '89000 s', now())",
+           " now() - interval '92600 s', now())",
            NULL);
     cr_assert(CLOCK_UNTIL(SOON_S, db_int(DB_ORDER,
                                          "SELECT count(*) FROM idempotency"
-                                         " WHERE created_at < now() - interval '90000 s'",
+                                         " WHERE created_at < now() - interval '93600 s'",
                                          NULL) == 0));
     cr_assert_eq(
         db_int(DB_ORDER, "SELECT count(*) FROM idempotency WHERE key LIKE 'keys-old %'", NULL), 1);

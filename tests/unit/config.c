@@ -25,7 +25,7 @@ static const struct number {
     {"SAGA_BACKLOG_MAX", &config.backlog_max, 100000, 1, 1000000000},
     {"SAGA_DELIVERY_S", &config.delivery_s, 60, 1, 3600},
     {"SAGA_OUTBOX_KEEP_S", &config.outbox_keep_s, 300, 1, 86400},
-    {"SAGA_KEY_KEEP_S", &config.key_keep_s, 90000, 1, 31536000},
+    {"SAGA_KEY_KEEP_S", &config.key_keep_s, 93600, 1, 31536000},
     {"SAGA_BATCH_MAX", &config.batch_max, 1000, 1, 10000},
     {"SAGA_LINGER_US", &config.linger_us, -1, -1, 100000},
 };
