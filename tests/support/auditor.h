@@ -7,7 +7,12 @@ void auditor_holds(int seconds);
 
 /* Audits the stack again and again, whatever is going on, until auditor_rest. One at a time. */
 void auditor_watch(void);
-/* Fails the test if an invariant was ever broken. A look that was not possible is none. */
+/* Fails the test if an invariant was ever broken, if the auditor itself failed (a crash is no
+ * server that is away), or if it cannot look when the test is over: one look is made then. */
 void auditor_rest(void);
+
+/* The same by another program (argv ends with NULL and stays), and the complaint; NULL: none. */
+void auditor_watch_by(const char *const *argv);
+const char *auditor_complaint(void);
 
 #endif
