@@ -10,8 +10,7 @@
 #include "text.h"
 
 #define SCAN_COUNT 1000
-#define KEEP_S 93600 /* SAGA_KEY_KEEP_S unless it is set */
-#define SLACK_S 60   /* Redis may keep a key for so long after the database let it go */
+#define SLACK_S 600 /* for clocks, and an audit takes its time */
 
 /* redis://host:port/db */
 static redisContext *dial(const char *url)
@@ -33,10 +32,14 @@ static redisContext *dial(const char *url)
     return NULL;
 }
 
-static int64_t keep_s(void)
+/*
+ * Redis was told to keep the key for as long as the database keeps the row, and some of that time
+ * may be over: so a row that is younger than what is left of it has not been let go. This asks for
+ * no setting, which is the services' and not ours. left_s: -1: for ever.
+ */
+static bool may_be_gone(long long created_us, long long left_s)
 {
-    const char *text = getenv("SAGA_KEY_KEEP_S");
-    return text != NULL ? strtoll(text, NULL, 10) : KEEP_S;
+    return left_s != -1 && left_s <= (int64_t)time(NULL) - created_us / 1000000 + SLACK_S;
 }
 
 static size_t later_values;
@@ -44,7 +47,7 @@ static size_t later_values;
 /* value: "1 <order id> <fingerprint> <created> <deadline>", 1 being its version. What is none of it
  * is a lie too, about an order that no database has; but one of a later version is not understood
  * by the services either. */
-static bool add(struct spill *spill, const char *key, const char *value)
+static bool add(struct spill *spill, const char *key, const char *value, long long left_s)
 {
     char *version_end;
     if (strtol(value, &version_end, 10) > 1 && *version_end == ' ') {
@@ -62,7 +65,7 @@ static bool add(struct spill *spill, const char *key, const char *value)
         abort();
     entry.hash = text_hash(text, (size_t)len);
     free(text);
-    entry.state = created_us / 1000000 < (int64_t)time(NULL) - keep_s() + SLACK_S;
+    entry.state = may_be_gone(created_us, left_s);
     return spill_add(spill, &entry);
 }
 
@@ -70,15 +73,21 @@ static bool read_values(redisContext *redis, const redisReply *keys, size_t pref
                         struct spill *spill)
 {
     bool good = true;
-    for (size_t i = 0; i < keys->elements; i++)
-        redisAppendCommand(redis, "GET %b", keys->element[i]->str, keys->element[i]->len);
     for (size_t i = 0; i < keys->elements; i++) {
-        redisReply *value;
-        if (redisGetReply(redis, (void **)&value) != REDIS_OK)
-            return false;
-        if (value->type == REDIS_REPLY_STRING)
-            good = good && add(spill, keys->element[i]->str + prefix_len, value->str);
+        redisAppendCommand(redis, "TTL %b", keys->element[i]->str, keys->element[i]->len);
+        redisAppendCommand(redis, "GET %b", keys->element[i]->str, keys->element[i]->len);
+    }
+    for (size_t i = 0; i < keys->elements; i++) {
+        redisReply *left = NULL, *value = NULL;
+        bool got = redisGetReply(redis, (void **)&left) == REDIS_OK &&
+                   redisGetReply(redis, (void **)&value) == REDIS_OK;
+        if (got && left->type == REDIS_REPLY_INTEGER && value->type == REDIS_REPLY_STRING)
+            good =
+                good && add(spill, keys->element[i]->str + prefix_len, value->str, left->integer);
+        freeReplyObject(left);
         freeReplyObject(value);
+        if (!got)
+            return false;
     }
     return good;
 }

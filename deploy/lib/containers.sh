@@ -258,7 +258,6 @@ containers_down() {
 containers_audit() {
     local addresses=$STATE/secrets/audit.env
     (umask 077 && "$DEPLOY/env" | sed 's/^export //' >"$addresses") || exit 2
-    ! grep -s '^SAGA_KEY_KEEP_S=' "$STATE/settings.env" >>"$addresses" || true
     daemon_runs || { echo "audit: the Docker daemon does not answer" >&2 && exit 2; }
     dock docker run --rm --network host --env-file "$addresses" --volume /tmp \
         --read-only --cap-drop ALL --security-opt no-new-privileges "$IMAGE_TOOLS" audit "$@"
