@@ -90,47 +90,85 @@ static void on_completed(void *opaque, struct MHD_Connection *library, void **co
         http_connection_enter(connection, HTTP_IDLE);
 }
 
-struct head_size {
-    size_t bytes, fields;
+struct head {
+    size_t bytes, fields, hosts;
+    bool malformed;
 };
 
-static enum MHD_Result measure_field(void *opaque, enum MHD_ValueKind kind, const char *name,
-                                     const char *value)
+/* RFC 9110, 5.6.2. */
+static bool is_token(const char *text, size_t len)
+{
+    for (size_t i = 0; i < len; i++) {
+        char c = text[i];
+        if (!((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+              (c != '\0' && strchr("-!#$%&'*+.^_`|~", c) != NULL)))
+            return false;
+    }
+    return len > 0;
+}
+
+/* libmicrohttpd reads a name and its value in place. Where a line goes on in the next one, it adds
+ * that to the name: "Content-Length:", " 9" becomes "Content-Length9", and no length at all. */
+static bool is_folded(const char *name, size_t name_len, const char *value)
+{
+    const char *at = name + name_len + 1;
+    if ((uintptr_t)value < (uintptr_t)at)
+        return true;
+    while (at < value && (*at == ' ' || *at == '\t'))
+        at++;
+    return at != value;
+}
+
+/* libmicrohttpd takes "Content-Length : 9" for a field of another name, and what is behind the head
+ * for a second request; who stands before us may have taken it for the body, and the other way
+ * round. So a name that is none, a line that goes on and a CR within one refuse the request (RFC
+ * 9112, 2.2, 5.1 and 5.2). */
+static enum MHD_Result look_at_field(void *opaque, enum MHD_ValueKind kind, const char *name,
+                                     size_t name_len, const char *value, size_t value_len)
 {
     (void)kind;
-    struct head_size *size = opaque;
-    size->bytes += strlen(name) + (value ? strlen(value) : 0) + 4;
-    size->fields++;
+    struct head *head = opaque;
+    head->bytes += name_len + value_len + 4;
+    head->fields++;
+    head->hosts += name_len == 4 && strncasecmp(name, "Host", 4) == 0;
+    if (!is_token(name, name_len) || is_folded(name, name_len, value) ||
+        (value_len > 0 && memchr(value, '\r', value_len) != NULL))
+        head->malformed = true;
     return MHD_YES;
 }
 
 /* Whether it is in doubt where the body ends: who stands before us may have read it otherwise, and
- * taken for a second request what we take for the body, or the other way round (RFC 9112, 6.3). */
-static bool is_ambiguous(const struct http_exchange *exchange)
+ * taken for a second request what we take for the body, or the other way round (RFC 9112, 6.3).
+ * HTTP/1.0 has no chunks: who speaks it and sends them is passing on what he has not read (6.1). */
+static bool is_ambiguous(const struct http_exchange *exchange, const char *version)
 {
     const char *encoding = http_header(exchange, "Transfer-Encoding");
     size_t lengths = http_header_count(exchange, "Content-Length");
     if (encoding == NULL)
         return lengths > 1;
-    return lengths > 0 || http_header_count(exchange, "Transfer-Encoding") > 1 ||
+    return lengths > 0 || strcmp(version, MHD_HTTP_VERSION_1_0) == 0 ||
+           http_header_count(exchange, "Transfer-Encoding") > 1 ||
            strcasecmp(encoding, "chunked") != 0;
 }
 
-/* The status to refuse it with, before its body is read; 0: none. */
-static int refusal(struct http_exchange *exchange)
+/* Before its body is read. */
+static enum http_refusal refusal(struct http_exchange *exchange, const char *version)
 {
-    struct head_size size = {0};
-    MHD_get_connection_values(exchange->connection->library, MHD_HEADER_KIND, measure_field, &size);
+    struct head head = {0};
+    MHD_get_connection_values_n(exchange->connection->library, MHD_HEADER_KIND, look_at_field,
+                                &head);
     if (strlen(exchange->target) > HTTP_TARGET_MAX)
-        return 414;
-    if (size.bytes > HTTP_HEADERS_MAX || size.fields > HTTP_FIELDS_MAX)
-        return 431;
-    if (is_ambiguous(exchange))
-        return 400;
+        return HTTP_TARGET_TOO_LONG;
+    if (head.bytes > HTTP_HEADERS_MAX || head.fields > HTTP_FIELDS_MAX)
+        return HTTP_HEAD_TOO_LARGE;
+    if (head.malformed || head.hosts > 1)
+        return HTTP_MALFORMED;
+    if (is_ambiguous(exchange, version))
+        return HTTP_AMBIGUOUS;
     const char *length = http_header(exchange, "Content-Length");
     if (length != NULL && strtoull(length, NULL, 10) > HTTP_BODY_MAX)
-        return 413;
-    return 0;
+        return HTTP_BODY_TOO_LARGE;
+    return HTTP_NOT_REFUSED;
 }
 
 static enum MHD_Result queue_answer(struct http_exchange *exchange)
@@ -139,18 +177,26 @@ static enum MHD_Result queue_answer(struct http_exchange *exchange)
     return MHD_queue_response(exchange->connection->library, exchange->status, exchange->response);
 }
 
-static enum MHD_Result refuse(struct http_exchange *exchange, int status)
+void http_exchange_refuse(struct http_exchange *exchange, enum http_refusal why)
 {
+    static const int statuses[] = {
+        [HTTP_MALFORMED] = 400,      [HTTP_AMBIGUOUS] = 400,       [HTTP_LATE] = 408,
+        [HTTP_BODY_TOO_LARGE] = 413, [HTTP_TARGET_TOO_LONG] = 414, [HTTP_HEAD_TOO_LARGE] = 431};
     struct http_server *server = exchange->server;
     exchange->given = true;
-    server->handler.refused(server->handler.opaque, exchange, status);
+    server->handler.refused(server->handler.opaque, exchange, why, statuses[why]);
+}
+
+static enum MHD_Result refuse(struct http_exchange *exchange, enum http_refusal why)
+{
+    http_exchange_refuse(exchange, why);
     return queue_answer(exchange);
 }
 
 /* More than is swallowed: told so past libmicrohttpd, which ends the connection on a "no". */
 static enum MHD_Result cut_off(struct http_exchange *exchange)
 {
-    http_connection_refuse(exchange->connection, exchange, 413);
+    http_connection_refuse(exchange->connection, exchange, HTTP_BODY_TOO_LARGE);
     return MHD_NO;
 }
 
@@ -180,7 +226,6 @@ static enum MHD_Result on_request(void *opaque, struct MHD_Connection *library, 
                                   size_t *upload_size, void **context)
 {
     (void)url;
-    (void)version;
     (void)library;
     struct http_server *server = opaque;
     struct http_exchange *exchange = *context;
@@ -191,13 +236,13 @@ static enum MHD_Result on_request(void *opaque, struct MHD_Connection *library, 
     if (!exchange->begun) {
         exchange->begun = true;
         exchange->method = copy_string(&exchange->arena, method);
-        int status = refusal(exchange);
-        return status == 0 ? MHD_YES : refuse(exchange, status);
+        enum http_refusal why = refusal(exchange, version);
+        return why == HTTP_NOT_REFUSED ? MHD_YES : refuse(exchange, why);
     }
     if (*upload_size > 0)
         return take_body(exchange, upload, upload_size);
     if (exchange->swallowed > 0)
-        return refuse(exchange, 413);
+        return refuse(exchange, HTTP_BODY_TOO_LARGE);
     exchange->given = true;
     http_connection_enter(exchange->connection, HTTP_WORKING);
     server->handler.request(server->handler.opaque, exchange);

@@ -37,13 +37,24 @@ struct http_limits {
 };
 extern const struct http_limits http_limits; /* 4096, and a minute, 30 s, a minute */
 
+/* Why the port itself says no. */
+enum http_refusal {
+    HTTP_NOT_REFUSED,
+    HTTP_MALFORMED,       /* 400: a field that is none, or several Hosts */
+    HTTP_AMBIGUOUS,       /* 400: it is in doubt where the body ends */
+    HTTP_LATE,            /* 408: it took too long; maybe it has no method and an empty path */
+    HTTP_BODY_TOO_LARGE,  /* 413 */
+    HTTP_TARGET_TOO_LONG, /* 414 */
+    HTTP_HEAD_TOO_LARGE,  /* 431 */
+};
+
 struct http_handler {
     /* A whole request is here. It must be answered with http_answer, now or later on the same
      * thread (it is suspended meanwhile, and lives until then even if the client has gone). */
     void (*request)(void *opaque, struct http_exchange *exchange);
-    /* Refused by the port itself, with 400 (it is in doubt where the body ends), 408 (it took too
-     * long; maybe it has no method and an empty path), 413, 414 or 431: answer it now. */
-    void (*refused)(void *opaque, struct http_exchange *exchange, int status);
+    /* Refused by the port itself: answer it now, with this status. */
+    void (*refused)(void *opaque, struct http_exchange *exchange, enum http_refusal why,
+                    int status);
     /* The exchange is over: free what hangs on it. */
     void (*over)(void *opaque, struct http_exchange *exchange);
     /* http_wake was called. */

@@ -99,13 +99,11 @@ static bool has_begun(const struct http_connection *connection)
 }
 
 void http_connection_refuse(struct http_connection *connection, struct http_exchange *exchange,
-                            int status)
+                            enum http_refusal why)
 {
-    struct http_server *server = connection->server;
     leave(connection);
     connection->cut = true;
-    exchange->given = true;
-    server->handler.refused(server->handler.opaque, exchange, status);
+    http_exchange_refuse(exchange, why);
 }
 
 static void cut(struct http_connection *connection)
@@ -113,10 +111,10 @@ static void cut(struct http_connection *connection)
     enum http_phase phase = connection->phase;
     leave(connection);
     if (phase == HTTP_READING) {
-        http_connection_refuse(connection, connection->exchange, 408);
+        http_connection_refuse(connection, connection->exchange, HTTP_LATE);
     } else if (phase == HTTP_IDLE && has_begun(connection)) {
         struct http_exchange *exchange = http_exchange_new(connection->server, connection, "");
-        http_connection_refuse(connection, exchange, 408);
+        http_connection_refuse(connection, exchange, HTTP_LATE);
         http_exchange_end(exchange);
     }
     connection->cut = true;

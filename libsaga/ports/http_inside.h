@@ -66,6 +66,8 @@ struct http_server {
 struct http_exchange *http_exchange_new(struct http_server *server,
                                         struct http_connection *connection, const char *target);
 void http_exchange_end(struct http_exchange *exchange);
+/* Has the handler answer it with why it is refused. */
+void http_exchange_refuse(struct http_exchange *exchange, enum http_refusal why);
 
 /* http_connection.c */
 /* libmicrohttpd's: a connection begins or is over. */
@@ -80,7 +82,7 @@ int http_connections_wait_ms(const struct http_server *server, int wait_ms);
 /* In the middle of its request: what the handler answers is sent at once, past libmicrohttpd; the
  * caller sees to it that the connection ends. */
 void http_connection_refuse(struct http_connection *connection, struct http_exchange *exchange,
-                            int status);
+                            enum http_refusal why);
 /* That answer, as it stands. */
 void http_connection_say(struct http_connection *connection, const char *content_type,
                          struct saga_text body);

@@ -207,31 +207,26 @@ static void on_request(void *opaque, struct http_exchange *exchange)
     }
 }
 
-static void on_refused(void *opaque, struct http_exchange *exchange, int status)
+static void on_refused(void *opaque, struct http_exchange *exchange, enum http_refusal why,
+                       int status)
 {
+    static const struct {
+        const char *code, *detail;
+    } problems[] = {
+        [HTTP_MALFORMED] = {"malformed_request",
+                            "It has a header field that is none, or more than one Host."},
+        [HTTP_AMBIGUOUS] = {"ambiguous_length",
+                            "It must have one Content-Length, or be chunked, and never both."},
+        [HTTP_LATE] = {"request_timeout", "The request has not arrived whole in time."},
+        [HTTP_BODY_TOO_LARGE] = {"body_too_large", "The body may have at most 65536 bytes."},
+        [HTTP_TARGET_TOO_LONG] = {"target_too_long", "Path and query may have at most 8192 bytes."},
+        [HTTP_HEAD_TOO_LARGE] = {"headers_too_large",
+                                 "The headers may have at most 64 fields and 16384 bytes."},
+    };
     struct saga_request *request = new_request(opaque, exchange);
-    switch (status) {
-    case 400:
+    if (status == 400) /* what follows may be part of it */
         saga_request_add_header(request, "Connection", "close");
-        saga_request_problem(request, status, "ambiguous_length",
-                             "It must have one Content-Length, or be chunked, and never both.", 0);
-        break;
-    case 408:
-        saga_request_problem(request, status, "request_timeout",
-                             "The request has not arrived whole in time.", 0);
-        break;
-    case 413:
-        saga_request_problem(request, status, "body_too_large",
-                             "The body may have at most 65536 bytes.", 0);
-        break;
-    case 414:
-        saga_request_problem(request, status, "target_too_long",
-                             "Path and query may have at most 8192 bytes.", 0);
-        break;
-    default:
-        saga_request_problem(request, status, "headers_too_large",
-                             "The headers may have at most 64 fields and 16384 bytes.", 0);
-    }
+    saga_request_problem(request, status, problems[why].code, problems[why].detail, 0);
 }
 
 static void on_over(void *opaque, struct http_exchange *exchange)

@@ -14,6 +14,9 @@ const struct saga_problem ops_problems[] = {
      "The path exists, but not for this method. The Allow header lists those that it takes."},
     {"unsupported_media_type", "The body is of another type",
      "Send the body with Content-Type: application/json."},
+    {"malformed_request", "The request is not well-formed HTTP",
+     "The name of a header field has letters, digits and -!#$%&'*+.^_`|~, and the colon follows it "
+     "without a space; each field is one line; Host is there once."},
     {"ambiguous_length", "It is in doubt where the body ends",
      "Send one Content-Length, or Transfer-Encoding: chunked, and never both."},
     {"request_timeout", "The request took too long to arrive",

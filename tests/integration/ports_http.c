@@ -53,9 +53,10 @@ static void on_request(void *opaque, struct http_exchange *exchange)
     }
 }
 
-static void on_refused(void *opaque, struct http_exchange *exchange, int status)
+static void on_refused(void *opaque, struct http_exchange *exchange, enum http_refusal why,
+                       int status)
 {
-    (void)opaque;
+    (void)opaque, (void)why;
     refused++;
     const char *id = http_header(exchange, "X-Request-Id");
     http_answer_header(exchange, "X-Request-Id", id ? id : "none");

@@ -1,0 +1,395 @@
+/*
+ * hostile_http.c: requests of which it is in doubt where they end, and requests that no route
+ * takes. Each of them hides a whole good order where somebody might take it for a request of its
+ * own: in the body, behind the last chunk, behind a length that reads in two ways. What is refused
+ * has its exact answer, and what it hid is no order: no row, no event.
+ */
+#include <criterion/criterion.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "support/clock.h"
+#include "support/db.h"
+#include "support/http_message.h"
+#include "support/orders.h"
+#include "support/problem.h"
+#include "support/stack.h"
+#include "support/unharmed.h"
+
+#define COUNT(array) (sizeof(array) / sizeof *(array))
+#define TIMEOUT_S 10
+#define SIZE (256 * 1024)
+
+static int cases, accepted;
+
+static void begin(void)
+{
+    unharmed_begin();
+    cases = accepted = 0;
+}
+
+/* The last line of each test: Criterion does not count what fails in a .fini. */
+static void end(void)
+{
+    unharmed_end(accepted, 0);
+    fprintf(stderr, "hostile_http: %d cases, %d orders\n", cases, accepted);
+}
+
+TestSuite(hostile_http, .init = begin, .timeout = 120);
+
+/* ---- what is sent ---- */
+
+#define LINE "POST /v1/orders HTTP/1.1\r\n"
+#define TYPE "Content-Type: application/json\r\n"
+#define POST LINE "Host: a\r\n" TYPE
+#define LAST "GET /livez HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
+#define BODY                                                                                       \
+    "{\"customer_id\":\"smuggled\",\"currency\":\"EUR\",\"items\":[{\"sku\":\"SKU-1\","            \
+    "\"quantity\":1,\"unit_amount\":1}],\"payment_method\":\"pm_card\",\"shipping_address\":"      \
+    "{\"country\":\"DE\"}}"
+
+static char hidden[1024], sent[SIZE];
+
+/*
+ * %O a good order, %o its length, %p the same in hex; %H a whole request with it, %h its length, %i
+ * the same in hex; %F so many zeros that the body is too large; %z a NUL.
+ */
+static size_t put_part(char letter, char *to)
+{
+    static char filler[80000];
+    size_t hidden_len = (size_t)snprintf(hidden, sizeof hidden,
+                                         POST "Content-Length: %zu\r\n\r\n%s", strlen(BODY), BODY);
+    switch (letter) {
+    case 'O':
+        return (size_t)sprintf(to, "%s", BODY);
+    case 'o':
+        return (size_t)sprintf(to, "%zu", strlen(BODY));
+    case 'p':
+        return (size_t)sprintf(to, "%zx", strlen(BODY));
+    case 'H':
+        return (size_t)sprintf(to, "%s", hidden);
+    case 'h':
+        return (size_t)sprintf(to, "%zu", hidden_len);
+    case 'i':
+        return (size_t)sprintf(to, "%zx", hidden_len);
+    case 'F':
+        memset(filler, '0', sizeof filler - 1);
+        return (size_t)sprintf(to, "%s", filler);
+    default:
+        *to = '\0';
+        return 1;
+    }
+}
+
+static size_t expand(const char *text)
+{
+    size_t len = 0;
+    for (; *text != '\0'; text++) {
+        cr_assert_lt(len, SIZE - 80000);
+        if (*text == '%')
+            len += put_part(*++text, sent + len);
+        else
+            sent[len++] = *text;
+    }
+    return len;
+}
+
+/* ---- what comes back ---- */
+
+/* Sends all, and takes what comes until the server closes. */
+static void converse(const char *base, const char *bytes, size_t len, struct http_buffer *ret)
+{
+    struct sockaddr_in address = http_address(base);
+    struct timeval timeout = {.tv_sec = TIMEOUT_S};
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    cr_assert(fd >= 0 && connect(fd, (struct sockaddr *)&address, sizeof address) == 0);
+    setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof timeout);
+    setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &timeout, sizeof timeout);
+    for (size_t at = 0; at < len;) { /* who closes early has answered */
+        ssize_t n = send(fd, bytes + at, len - at, MSG_NOSIGNAL);
+        if (n <= 0)
+            break;
+        at += (size_t)n;
+    }
+    for (ssize_t n = 1; n > 0; ret->len += n > 0 ? (size_t)n : 0) {
+        http_buffer_reserve(ret, 65536);
+        n = recv(fd, ret->at + ret->len, ret->size - ret->len, 0);
+    }
+    close(fd);
+}
+
+/* The statuses of all answers, with a space before each; the first that is a problem of ours. */
+static const char *statuses(struct http_buffer *in, struct http_answer *ret_first)
+{
+    static char told[200];
+    size_t len = 0, at = 0;
+    *told = '\0';
+    while (at < in->len && len < sizeof told - 8) {
+        struct http_buffer rest = {in->at + at, in->len - at, in->size - at};
+        struct http_answer answer;
+        if (strncmp(rest.at, "HTTP/1.1 100 ", 13) == 0) { /* none, yet */
+            at += (size_t)((char *)memmem(rest.at, rest.len, "\r\n\r\n", 4) - rest.at) + 4;
+            continue;
+        }
+        if (http_parse(&rest, true, &answer) != HTTP_COMPLETE)
+            break;
+        if (at == 0)
+            *ret_first = answer;
+        at += answer.head_len + 4 + answer.body_len;
+        len += (size_t)snprintf(told + len, sizeof told - len, " %d", answer.status);
+    }
+    if (at < in->len)
+        snprintf(told + len, sizeof told - len, " and more");
+    return told;
+}
+
+static int64_t smuggled(void)
+{
+    return db_int(DB_ORDER, "SELECT count(*) FROM orders WHERE customer_id = 'smuggled'", NULL);
+}
+
+struct exchange {
+    const char *request;
+    const char *answers; /* the statuses, a space before each */
+    const char *code;    /* of the first; NULL: libmicrohttpd's own answer, or none that refuses */
+    int orders;
+};
+
+static void check(const char *base, const struct exchange *exchange)
+{
+    char text[SIZE / 64];
+    struct http_buffer in = {0};
+    struct http_answer first = {0};
+    int64_t before = smuggled();
+    snprintf(text, sizeof text, "%s" LAST, exchange->request);
+    size_t len = expand(text);
+    converse(base, sent, len, &in);
+    const char *told = statuses(&in, &first);
+    cases++;
+    accepted += exchange->orders;
+    cr_expect_str_eq(told, exchange->answers, "%s:%s, not%s", exchange->request, told,
+                     exchange->answers);
+    if (exchange->code != NULL) {
+        const char *differs =
+            problem_differs(&first, atoi(exchange->answers), exchange->code, NULL, NULL, NULL);
+        cr_expect_null(differs, "%s: %s", exchange->request, differs);
+    }
+    cr_expect_eq(smuggled(), before + exchange->orders, "%s: an order too many or too few",
+                 exchange->request);
+    free(in.at);
+}
+
+static void check_all(const char *base, const struct exchange *exchanges, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        check(base, &exchanges[i]);
+}
+
+/* ---- where a body ends ---- */
+
+#define DOUBT(headers, body)                                                                       \
+    {                                                                                              \
+        POST headers "\r\n" body, " 400", "ambiguous_length", 0                                    \
+    }
+#define NO_HTTP(request)                                                                           \
+    {                                                                                              \
+        request, " 400", "malformed_request", 0                                                    \
+    }
+/* libmicrohttpd's own, and then it closes. */
+#define LIBRARY(headers, body, statuses)                                                           \
+    {                                                                                              \
+        POST headers "\r\n" body, statuses, NULL, 0                                                \
+    }
+/* It sends the head of this one twice: what it tells of the length of its page holds for both. */
+#define LENGTH(value)                                                                              \
+    {                                                                                              \
+        POST "Content-Length:" value "\r\n\r\n%H", " 400 and more", NULL, 0                        \
+    }
+#define CHUNK(body)                                                                                \
+    {                                                                                              \
+        POST "Transfer-Encoding: chunked\r\n\r\n" body, " 400", NULL, 0                            \
+    }
+#define ORDERED(headers, body)                                                                     \
+    {                                                                                              \
+        POST headers "\r\n" body, " 201 200", NULL, 1                                              \
+    }
+
+/* That the hidden ones would be seen: sent as what they are, they are orders. */
+static const struct exchange orders[] = {
+    {"%H", " 201 200", NULL, 1},
+    {"%H%H%H", " 201 201 201 200", NULL, 3},
+    {POST "Content-Length: 0\r\n\r\n%H", " 400 201 200", "malformed_json", 1},
+    {POST "\r\n%H", " 400 201 200", "malformed_json", 1},
+    {POST "Expect: 100-continue\r\nContent-Length: %o\r\n\r\n%O", " 201 200", NULL, 1},
+    ORDERED("Content-Length: 000%o\r\n", "%O"), /* digits, as many as one likes */
+    ORDERED("Content-Length:%o\r\n", "%O"),
+    ORDERED("Content-Length: \t %o\r\n", "%O"),
+    ORDERED("content-length: %o\r\n", "%O"),
+    ORDERED("Transfer-Encoding: chunked\r\n", "%p\r\n%O\r\n0\r\n\r\n"),
+    ORDERED("Transfer-Encoding: CHUNKED\r\n", "000%p\r\n%O\r\n000\r\n\r\n"),
+    ORDERED("Transfer-Encoding: chunked\r\n", "%p;ext=\"1\"\r\n%O\r\n0;ext\r\n\r\n"),
+    ORDERED("Transfer-Encoding: chunked\r\n", "%p\r\n%O\r\n0\r\nContent-Length: 9999\r\n\r\n"),
+    ORDERED("Transfer-Encoding: chunked\r\n",
+            "%p\r\n%O\r\n0\r\nTransfer-Encoding: chunked\r\nContent-Type: a/b\r\n\r\n"),
+};
+
+static const struct exchange lengths[] = {
+    LENGTH(" +%h"),
+    LENGTH(" -%h"),
+    LENGTH(" 0x%i"),
+    LENGTH(" %h.0"),
+    LENGTH(" %h, %h"),
+    LENGTH(" %h %h"),
+    LENGTH(" %h;"),
+    LENGTH(" \"%h\""),
+    LENGTH(" "),
+    LENGTH(" 0,%h"),
+    LENGTH(" %h\t "), /* which would be fine, but is safe */
+    {POST "Content-Length: 99999999999999999999999\r\n\r\n%H", " 413 and more", NULL, 0},
+    DOUBT("Content-Length: 0\r\nContent-Length: %h\r\n", "%H"),
+    DOUBT("Content-Length: %h\r\nContent-Length: %h\r\n", "%H"),
+    DOUBT("Content-Length: %h\r\ncontent-length: 0\r\n", "%H"),
+    DOUBT("Content-Length: 0\r\nTransfer-Encoding: chunked\r\n", "%i\r\n%H\r\n0\r\n\r\n"),
+    DOUBT("Transfer-Encoding: chunked\r\nContent-Length: 5\r\n", "0\r\n\r\n%H"),
+    DOUBT("Content-Length: %h\r\nTransfer-Encoding: identity\r\n", "%H"),
+    {"POST /v1/orders HTTP/1.0\r\n" TYPE "Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n%H", " 400",
+     "ambiguous_length", 0},
+    {"POST /v1/orders HTTP/1.0\r\nConnection: keep-alive\r\n" TYPE
+     "Transfer-Encoding: chunked\r\nContent-Length: %h\r\n\r\n%H",
+     " 400", "ambiguous_length", 0},
+};
+
+static const struct exchange encodings[] = {
+    DOUBT("Transfer-Encoding: xchunked\r\n", "%H"),
+    DOUBT("Transfer-Encoding: chunkedx\r\n", "%H"),
+    DOUBT("Transfer-Encoding: \x0b"
+          "chunked\r\n",
+          "%H"),
+    DOUBT("Transfer-Encoding: chunked;q=1\r\n", "%H"),
+    DOUBT("Transfer-Encoding: \"chunked\"\r\n", "%H"),
+    DOUBT("Transfer-Encoding: identity\r\n", "%H"),
+    DOUBT("Transfer-Encoding: gzip, chunked\r\n", "0\r\n\r\n%H"),
+    DOUBT("Transfer-Encoding: chunked, identity\r\n", "0\r\n\r\n%H"),
+    DOUBT("Transfer-Encoding: ,chunked\r\n", "0\r\n\r\n%H"),
+    DOUBT("Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n", "0\r\n\r\n%H"),
+    DOUBT("Transfer-Encoding: chunked\r\ntransfer-encoding: x\r\n", "0\r\n\r\n%H"),
+    DOUBT("Transfer-Encoding: \r\n", "%H"),
+};
+
+static const struct exchange chunks[] = {
+    CHUNK("-%i\r\n%H\r\n0\r\n\r\n"),
+    CHUNK("+%i\r\n%H\r\n0\r\n\r\n"),
+    CHUNK("0x%i\r\n%H\r\n0\r\n\r\n"),
+    CHUNK("%i_\r\n%H\r\n0\r\n\r\n"),
+    CHUNK("\r\n%H\r\n0\r\n\r\n"),
+    CHUNK(";x\r\n%H\r\n0\r\n\r\n"),
+    CHUNK("g\r\n%H\r\n0\r\n\r\n"),
+    LIBRARY("Transfer-Encoding: chunked\r\n", "10000000000000000\r\n%H\r\n0\r\n\r\n", " 413"),
+    LIBRARY("Transfer-Encoding: chunked\r\n", "10000000000000002\r\n{}\r\n0\r\n\r\n%H", " 413"),
+    LIBRARY("Transfer-Encoding: chunked\r\n", "fffffffffffffffff\r\n%H\r\n0\r\n\r\n", " 413"),
+    CHUNK("2\r\n{}0\r\n\r\n%H"),
+    CHUNK("2\r\n{}x\r\n0\r\n\r\n%H"),
+};
+
+static const struct exchange names[] = {
+    NO_HTTP(POST "Content-Length : %h\r\n\r\n%H"),
+    NO_HTTP(POST "Content-Length\t: %h\r\n\r\n%H"),
+    NO_HTTP(POST "Transfer-Encoding : chunked\r\n\r\n%i\r\n%H\r\n0\r\n\r\n"),
+    NO_HTTP(POST "Transfer-Encoding\t: chunked\r\nContent-Length: %h\r\n\r\n%H"),
+    NO_HTTP(POST "Content Length: %h\r\n\r\n%H"),
+    NO_HTTP(POST "\x0b"
+                 "Content-Length: %h\r\n\r\n%H"),
+    NO_HTTP(POST "Content-Length\x0b: %h\r\n\r\n%H"),
+    NO_HTTP(POST "\"Content-Length\": %h\r\n\r\n%H"),
+    NO_HTTP(POST "Content-L\xc3\xa4nge: %h\r\n\r\n%H"),
+    NO_HTTP(POST "X: a\rContent-Length: %h\r\n\r\n%H"),
+    NO_HTTP(POST "Content-Length: %h\r\nX: \r\r\n\r\n%H"),
+    NO_HTTP(POST "Host: b\r\nContent-Length: %h\r\n\r\n%H"),
+    {POST "Content-Length\r\n\r\n%H", " 400", NULL, 0},
+    {LINE TYPE "Content-Length: %h\r\n\r\n%H", " 400 and more", NULL, 0}, /* no Host */
+    /* libmicrohttpd takes a line without a name for the end of the head, and ends a value at a NUL:
+     * nothing of it can be seen from here. */
+    {POST ": 0\r\nContent-Length: %h\r\n\r\n%H", " 400 400", "malformed_json", 0},
+    {POST "X: a%zb\r\nContent-Length: %h\r\n\r\n%H", " 400 200", "malformed_json", 0},
+    {POST "Content-Length%z: %h\r\n\r\n%H", " 400", NULL, 0},
+    {"POST /v1/orders\r\n" TYPE "Content-Length: %h\r\n\r\n%H", " 400", NULL, 0},
+};
+
+/* A line that goes on in the next one. */
+static const struct exchange folds[] = {
+    NO_HTTP(POST "Content-Length:\r\n %h\r\n\r\n%H"),
+    NO_HTTP(POST "Content-Length: 0\r\n %h\r\n\r\n%H"),
+    NO_HTTP(POST "Content-Length: %h\r\n \r\n\r\n%H"),
+    NO_HTTP(POST "X: a\r\n Content-Length: %h\r\n\r\n%H"),
+    NO_HTTP(POST "X: a\r\n\tContent-Length: %h\r\nY: b\r\n\r\n%H"),
+    NO_HTTP(POST "X:\r\n b\r\n c\r\nContent-Length: %h\r\n\r\n%H"),
+    NO_HTTP(POST "Transfer-Encoding:\r\n chunked\r\n\r\n%i\r\n%H\r\n0\r\n\r\n"),
+    NO_HTTP(POST "Transfer-Encoding:\r\n\tchunked\r\nContent-Length: %h\r\n\r\n%H"),
+    NO_HTTP(POST "Transfer-Encoding: chunked,\r\n identity\r\n\r\n0\r\n\r\n%H"),
+    NO_HTTP(LINE " Content-Length: %h\r\nHost: a\r\n" TYPE "\r\n%H"),
+};
+
+Test(hostile_http, where_a_body_ends)
+{
+    const char *base = stack_address("ORDER_API");
+    check_all(base, orders, COUNT(orders));
+    check_all(base, lengths, COUNT(lengths));
+    check_all(base, encodings, COUNT(encodings));
+    check_all(base, chunks, COUNT(chunks));
+    check_all(base, names, COUNT(names));
+    check_all(base, folds, COUNT(folds));
+    end();
+}
+
+/* ---- bodies that nobody reads ---- */
+
+#define ID "0190aaaa-aaaa-7aaa-8aaa-aaaaaaaaaaaa"
+#define WITH(line) line " HTTP/1.1\r\nHost: a\r\n" TYPE "Content-Length: %h\r\n\r\n%H"
+#define CHUNKED(line)                                                                              \
+    line " HTTP/1.1\r\nHost: a\r\n" TYPE "Transfer-Encoding: chunked\r\n\r\n%i\r\n%H\r\n0\r\n\r\n"
+
+/* A request is over where its body is, whether anybody wanted it or not. */
+static const struct exchange unread[] = {
+    {WITH("GET /v1/orders/" ID), " 404 200", "order_not_found", 0},
+    {CHUNKED("GET /v1/orders/" ID), " 404 200", "order_not_found", 0},
+    {WITH("GET /v1/orders/" ID "/timeline"), " 404 200", "order_not_found", 0},
+    {CHUNKED("GET /v1/orders/" ID "/timeline"), " 404 200", "order_not_found", 0},
+    {WITH("POST /v1/orders/" ID "/cancel"), " 404 200", "order_not_found", 0},
+    {CHUNKED("POST /v1/orders/" ID "/cancel"), " 404 200", "order_not_found", 0},
+    {WITH("GET /livez"), " 200 200", NULL, 0},
+    {CHUNKED("GET /readyz"), " 200 200", NULL, 0},
+    {WITH("POST /nowhere"), " 404 200", "not_found", 0},
+    {WITH("POST /v1/orders/"), " 404 200", "not_found", 0},
+    {WITH("PUT /v1/orders"), " 405 200", "method_not_allowed", 0},
+    {CHUNKED("DELETE /v1/orders"), " 405 200", "method_not_allowed", 0},
+    {WITH("POST /v1/orders"), " 400 200", "malformed_json", 0},
+    {CHUNKED("POST /v1/orders"), " 400 200", "malformed_json", 0},
+    {LINE "Host: a\r\nContent-Type: text/plain\r\nContent-Length: %h\r\n\r\n%H", " 415 200",
+     "unsupported_media_type", 0},
+    {LINE "Host: a\r\nContent-Length: %h\r\n\r\n%H", " 415 200", "unsupported_media_type", 0},
+    {LINE "Host: a\r\n" TYPE TYPE "Content-Length: %o\r\n\r\n%O", " 415 200",
+     "unsupported_media_type", 0},
+    {POST "Idempotency-Key: \r\nContent-Length: %o\r\n\r\n%O", " 400 200",
+     "invalid_idempotency_key", 0},
+    {POST "Idempotency-Key: a b\r\nContent-Length: %o\r\n\r\n%O", " 400 200",
+     "invalid_idempotency_key", 0},
+    {POST "Idempotency-Key: a\r\nIdempotency-Key: b\r\nContent-Length: %o\r\n\r\n%O", " 400 200",
+     "invalid_idempotency_key", 0},
+    {POST "Connection: Content-Length\r\nContent-Length: %h\r\n\r\n%H", " 400 200",
+     "malformed_json", 0},
+    {POST "Upgrade: h2c\r\nConnection: Upgrade\r\nContent-Length: %h\r\n\r\n%H", " 400 200",
+     "malformed_json", 0},
+    {POST "Content-Length: 99999\r\n\r\n%H%F", " 413", "body_too_large", 0},
+    {POST "Content-Length: 18446744073709551615\r\n\r\n%H", " 413", "body_too_large", 0},
+    {POST "Transfer-Encoding: chunked\r\n\r\n1387f\r\n%F\r\n%i\r\n%H\r\n0\r\n\r\n", " 413 200",
+     "body_too_large", 0},
+};
+
+Test(hostile_http, bodies_that_nobody_reads)
+{
+    check_all(stack_address("ORDER_API"), unread, COUNT(unread));
+    end();
+}
