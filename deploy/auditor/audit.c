@@ -12,23 +12,28 @@
 
 #define RUN_MAX 500000 /* entries in memory: 28 MB */
 #define PLACES_MAX 1000000
-#define COLUMNS_MAX 10
+#define COLUMNS_MAX 14
 
 static const char *const addresses[DBS] = {"ORDER_DB", "PAYMENT_DB", "INVENTORY_DB", "SHIPPING_DB"};
 
+#define LOOK(db, sql, member)                                                                      \
+    {                                                                                              \
+        db, sql, sizeof((struct audited *)0)->member / sizeof(int64_t),                            \
+            offsetof(struct audited, member)                                                       \
+    }
 /* The looks at the databases, in their order; each fills a part of struct audited. */
 static const struct look {
     enum audit_db db;
     const char *sql;
     size_t columns, offset;
 } looks[] = {
-    {ORDER, sql_orders, 10, offsetof(struct audited, order_first)},
-    {PAYMENT, sql_payments, 6, offsetof(struct audited, payment_first)},
-    {INVENTORY, sql_reservations, 6, offsetof(struct audited, reservation_first)},
-    {SHIPPING, sql_parcels, 3, offsetof(struct audited, parcel)},
-    {INVENTORY, sql_reservations, 6, offsetof(struct audited, reservation_last)},
-    {PAYMENT, sql_payments, 6, offsetof(struct audited, payment_last)},
-    {ORDER, sql_orders, 10, offsetof(struct audited, order_last)},
+    LOOK(ORDER, sql_ends, order_first),
+    LOOK(PAYMENT, sql_payments, payment_first),
+    LOOK(INVENTORY, sql_barriers, reservation_first),
+    LOOK(SHIPPING, sql_parcels, parcel),
+    LOOK(INVENTORY, sql_reservations, reservation_last),
+    LOOK(PAYMENT, sql_payments, payment_last),
+    LOOK(ORDER, sql_orders, order_last),
 };
 #define LOOKS (sizeof looks / sizeof *looks)
 static const size_t last_look[DBS] = {[ORDER] = 6, [PAYMENT] = 5, [INVENTORY] = 4, [SHIPPING] = 3};
@@ -64,6 +69,12 @@ static int64_t kept_since_ms(void *opaque, enum audit_topic topic, const struct 
 {
     const struct auditing *on = opaque;
     return records_kept_since_ms(on->records, topic, id);
+}
+
+static bool never_was(void *opaque, const struct entry *letter)
+{
+    const struct auditing *on = opaque;
+    return records_never_was(on->records, letter);
 }
 
 static bool failed(const char *what)
@@ -153,9 +164,9 @@ static bool read_letters(struct auditing *on, enum audit_db db)
     struct database *database = on->databases[last_look[db]];
     struct entry entry = {.kind = ENTRY_LETTER, .db = (uint8_t)db};
     const char *name;
-    int64_t values[5];
+    int64_t values[7];
     int got = -1;
-    if (!database_begin(database, sql_letters, 5))
+    if (!database_begin(database, sql_letters, 7))
         return false;
     while ((got = database_next_named(database, &entry.id, &name, values)) == 1) {
         entry.topic = (uint8_t)saga_topic(name);
@@ -164,11 +175,24 @@ static bool read_letters(struct auditing *on, enum audit_db db)
         entry.state = (uint8_t)values[2];
         entry.opaque = values[3] != 0;
         entry.hash = values[4];
+        entry.seq = values[5];
+        entry.lane = (int32_t)values[6];
         on->report->parked += letter_waits(&entry);
         if (!note_nameless(on, &entry) || !spill_add(on->spill, &entry))
             return failed("there is no room for the dead letters");
     }
     return got == 0;
+}
+
+/* Their rows are not there any more: so the topics must have the events. */
+static bool read_cursors(struct auditing *on, enum audit_db db)
+{
+    PGresult *result = database_ask(on->databases[last_look[db]], sql_cursors);
+    for (int i = 0; result != NULL && i < PQntuples(result); i++)
+        records_expect(on->records, db, (int32_t)strtol(PQgetvalue(result, i, 0), NULL, 10),
+                       strtoll(PQgetvalue(result, i, 1), NULL, 10));
+    PQclear(result);
+    return result != NULL;
 }
 
 /* The stock is of one database and one moment: it is right at any time. */
@@ -204,16 +228,19 @@ static bool look(struct auditing *on)
         return false;
     for (enum audit_db db = 0; db < DBS; db++)
         if (!read_epoch(on, db) || !read_outbox(on, db, sql_outbox, ENTRY_OUTBOX) ||
-            !read_outbox(on, db, sql_gaps, ENTRY_GAP) || !read_letters(on, db))
+            !read_outbox(on, db, sql_gaps, ENTRY_GAP) || !read_cursors(on, db) ||
+            !read_letters(on, db))
             return false;
     if (!read_stock(on))
         return false;
     qsort(on->nameless, on->nameless_count, sizeof *on->nameless, place_compare);
     if (!records_read(on->records, on->epochs, on->nameless, on->nameless_count, on->spill))
         return false;
-    const char *beyond = records_beyond(on->records);
+    const char *beyond = records_beyond(on->records), *unsaid = records_unsaid(on->records);
     if (beyond != NULL)
         report_broken(on->report, 5, &none, beyond, false);
+    if (unsaid != NULL)
+        report_broken(on->report, 6, &none, unsaid, false);
     on->report->unreadable = records_unreadable(on->records);
     on->report->of_others = records_of_others(on->records);
     return spill_sort(on->spill) || failed("what was read could not be sorted");
@@ -326,6 +353,7 @@ bool audit(bool settled, struct report *ret_report)
         .report = ret_report,
         .check = {.settled = settled,
                   .kept_since_ms = kept_since_ms,
+                  .never_was = never_was,
                   .broken = on_broken,
                   .opaque = &on},
         .spill = spill_new(dir ? dir : "/tmp", RUN_MAX),

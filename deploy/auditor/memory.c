@@ -56,11 +56,12 @@ static bool add(struct spill *spill, const char *key, const char *value, long lo
     }
     struct entry entry = {.kind = ENTRY_KEY};
     char id[64] = "", fingerprint[128] = "", *text;
-    long long created_us = 0;
-    if (sscanf(value, "1 %63s %127s %lld", id, fingerprint, &created_us) != 3 ||
+    long long created_us = 0, deadline_us = 0;
+    if (sscanf(value, "1 %63s %127s %lld %lld", id, fingerprint, &created_us, &deadline_us) != 4 ||
         !text_uuid(id, strlen(id), &entry.id))
         memset(&entry.id, 0xff, sizeof entry.id);
-    int len = asprintf(&text, "%s %s", key, fingerprint); /* Redis takes keys of any length */
+    /* Redis takes keys of any length. */
+    int len = asprintf(&text, "%s %s %lld %lld", key, fingerprint, created_us, deadline_us);
     if (len < 0)
         abort();
     entry.hash = text_hash(text, (size_t)len);

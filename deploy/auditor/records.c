@@ -12,6 +12,8 @@
 
 #define TIMEOUT_MS 10000
 #define STALL_S 30
+#define SLACK_MS 60000 /* clocks and producers do not agree to the second */
+#define LANES 64
 
 /* How far one partition was read by whom. */
 struct part {
@@ -23,6 +25,11 @@ struct records {
     struct topics *topics;
     struct part *parts[TOPICS];
     int32_t parts_count[TOPICS];
+    /* the event that a cursor is at; 0: none is expected */
+    struct {
+        int64_t seq;
+        bool seen;
+    } cursors[DBS][LANES];
     /* while it reads */
     const uint32_t *epochs;
     const struct place *nameless;
@@ -198,7 +205,11 @@ static bool read_origin(struct records *records, const struct topics_record *rec
         return true;
     entry->lane = lane;
     entry->seq = seq;
-    return epoch == records->epochs[entry->db];
+    if (epoch != records->epochs[entry->db])
+        return false;
+    if (lane >= 0 && lane < LANES && seq == records->cursors[entry->db][lane].seq)
+        records->cursors[entry->db][lane].seen = true;
+    return true;
 }
 
 static void add(struct records *records, struct entry *entry)
@@ -301,6 +312,50 @@ const char *records_beyond(const struct records *records)
         for (int32_t i = 0; text == NULL && i < records->parts_count[topic]; i++)
             text = beyond(&records->parts[topic][i], topic, i);
     return text;
+}
+
+void records_expect(struct records *records, enum audit_db db, int32_t lane, int64_t seq)
+{
+    if (lane >= 0 && lane < LANES)
+        records->cursors[db][lane].seq = seq;
+}
+
+/* Retention has taken records that this database said. */
+static bool trimmed(const struct records *records, enum audit_db db)
+{
+    for (enum audit_topic topic = 0; topic < TOPICS; topic++)
+        for (int32_t i = 0; saga_topics[topic].says == db && i < records->parts_count[topic]; i++)
+            if (records->parts[topic][i].low > 0)
+                return true;
+    return false;
+}
+
+const char *records_unsaid(const struct records *records)
+{
+    static char text[200];
+    for (enum audit_db db = 0; db < DBS; db++)
+        for (int32_t lane = 0; !trimmed(records, db) && lane < LANES; lane++) {
+            if (records->cursors[db][lane].seq == 0 || records->cursors[db][lane].seen)
+                continue;
+            snprintf(text, sizeof text,
+                     "the cursor of %s on lane %d is %lld: no such event is there",
+                     saga_services[db], lane, (long long)records->cursors[db][lane].seq);
+            return text;
+        }
+    return NULL;
+}
+
+bool records_never_was(const struct records *records, const struct entry *letter)
+{
+    const int32_t i = letter->partition;
+    if (i < 0 || i >= records->parts_count[letter->topic] ||
+        letter->offset < records->parts[letter->topic][i].end)
+        return false;
+    int64_t oldest_ms = INT64_MAX - SLACK_MS;
+    for (int32_t k = 0; k < records->parts_count[letter->topic]; k++)
+        if (records->parts[letter->topic][k].oldest_ms < oldest_ms)
+            oldest_ms = records->parts[letter->topic][k].oldest_ms;
+    return letter->seq > oldest_ms + SLACK_MS;
 }
 
 int64_t records_kept_since_ms(const struct records *records, enum audit_topic topic,

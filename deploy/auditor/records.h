@@ -27,9 +27,17 @@ struct records *records_look(const char *bootstrap);
 bool records_read(struct records *records, const uint32_t epochs[DBS], const struct place *nameless,
                   size_t nameless_count, struct spill *spill);
 int place_compare(const void *left, const void *right);
+/* Before records_read: this event, and no later one of the lane, is what its cursor is at. */
+void records_expect(struct records *records, enum audit_db db, int32_t lane, int64_t seq);
 
 /* A stored offset behind the end of its partition: which, in a static buffer; else NULL. */
 const char *records_beyond(const struct records *records);
+/* A cursor whose event is on no topic, though retention has taken nothing: which, in a static
+ * buffer; else NULL. */
+const char *records_unsaid(const struct records *records);
+/* The letter is about a place behind the end of its partition, and its record is surely younger
+ * than the topic: one that was made anew begins with an offset of 0 again. */
+bool records_never_was(const struct records *records, const struct entry *letter);
 /* Since when (Unix time) all records are left in that partition of the topic where those of this
  * order go. 0: it has never lost any; INT64_MAX: none is left. */
 int64_t records_kept_since_ms(const struct records *records, enum audit_topic topic,

@@ -16,8 +16,9 @@ struct audit_id {
 
 enum entry_kind {
     ENTRY_RECORD, /* of a topic */
-    ENTRY_LETTER, /* a dead letter: db, state, and the record's place */
-    ENTRY_OUTBOX, /* a row: lane, seq, state 1: acknowledged */
+    ENTRY_LETTER, /* a dead letter: db, state, and the record's place; lane: how often it was
+                     tried, seq: when the record was made (Unix ms) */
+    ENTRY_OUTBOX, /* a row: lane, seq, state as in outbox.sql */
     ENTRY_GAP,    /* the first row behind a gap: lane, seq */
     ENTRY_KEY     /* a key that Redis remembers: hash; state 1: the row may be gone already */
 };
@@ -36,7 +37,7 @@ struct entry {
     bool before;   /* RECORD: it was there before the databases were looked at */
     bool readable; /* RECORD */
     bool opaque;   /* LETTER: the value is not the record's text: kept in base64, or mended */
-    int64_t hash;  /* RECORD, LETTER, OUTBOX: of the value; KEY: of key and fingerprint */
+    int64_t hash;  /* RECORD, LETTER, OUTBOX: of the value; KEY: of all of it */
 };
 
 /* Of the same record: on the same topic, partition and offset. */

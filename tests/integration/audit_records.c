@@ -27,14 +27,10 @@ static void sh(const char *command)
                  0, "%s", command);
 }
 
-/* To partition 0; seq 0: with an id that is none of ours. */
-static void produce(const char *topic, const char *service, const char *order, int seq)
+/* To partition 0, with this ce_id. */
+static void produce_as(const char *topic, const char *service, const char *order, const char *id)
 {
-    char command[1200], id[64] = "made-by-hand";
-    char *epoch = db_text(DB_ORDER, "SELECT left(id::text, 8) FROM epoch", NULL);
-    if (seq > 0)
-        snprintf(id, sizeof id, "%s-63-%d", epoch, seq);
-    free(epoch);
+    char command[1200];
     snprintf(command, sizeof command,
              "printf '{\"order_id\":\"%s\"}' | kcat -P -b %s -t %s -p 0 -k %s -H ce_specversion=1.0"
              " -H ce_id=%s -H ce_source=/%s -H ce_type=%s -H ce_subject=%s"
@@ -42,6 +38,17 @@ static void produce(const char *topic, const char *service, const char *order, i
              " -H content-type=application/json",
              order, stack_address("KAFKA_BOOTSTRAP"), topic, order, id, service, topic, order);
     sh(command);
+}
+
+/* seq 0: with an id that is none of ours. */
+static void produce(const char *topic, const char *service, const char *order, int seq)
+{
+    char id[64] = "made-by-hand";
+    char *epoch = db_text(DB_ORDER, "SELECT left(id::text, 8) FROM epoch", NULL);
+    if (seq > 0)
+        snprintf(id, sizeof id, "%s-63-%d", epoch, seq);
+    free(epoch);
+    produce_as(topic, service, order, id);
 }
 
 static int64_t end_of(const char *topic)
@@ -158,12 +165,20 @@ Test(audit_records, names_each_damage)
     sh(command);
     says(4, undone, 3);
     stop_payment();
+    char *id =
+        db_text(DB_ORDER,
+                "SELECT left(e.id::text, 8) || '-' || lane || '-' || seq FROM outbox, epoch e"
+                " WHERE type = 'order.created' AND order_id = $1::uuid",
+                done);
+    produce_as("order.created", "order-svc", done, id); /* another value than its row has */
+    says(6, done, 4);
+    free(id);
     int64_t at = end_of("order.created");
     store("order.created", at + 5); /* behind the end */
-    says(5, "-", 4);
+    says(5, "-", 5);
     produce("order.created", "order-svc", ANOTHER, 0); /* never taken, but behind the offset */
     store("order.created", at + 1);
-    says(5, ANOTHER, 4);
+    says(5, ANOTHER, 5);
     at = end_of("inventory.failed");
     snprintf(command, sizeof command,
              "echo garbage | kcat -P -b %s -t inventory.failed -p 0 -k garbage",
@@ -171,7 +186,17 @@ Test(audit_records, names_each_damage)
     sh(command);
     /* order-svc, which hears it too, has parked it; payment-svc has neither taken nor parked it */
     store("inventory.failed", at + 1);
-    says(7, "-", 5);
+    says(7, "-", 6);
+    at = end_of("order.created");
+    snprintf(command, sizeof command,
+             "INSERT INTO dead_letter (order_id, reason, topic, record_partition, record_offset,"
+             " record_value, record_time, record_headers, parked_at) VALUES ('" ANOTHER "', 'test',"
+             " 'order.created', 0, %lld, 'base64:', now(), '', now())",
+             (long long)at - 1);
+    db_run(DB_PAYMENT, command);
+    produce("order.created", "order-svc", ANOTHER, 0); /* behind a parked one, and not parked */
+    store("order.created", at + 1);
+    says(7, ANOTHER, 6);
 }
 
 /* 2: it could not look. That is neither yes nor no. */

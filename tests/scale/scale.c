@@ -144,7 +144,9 @@ static void remember(PGconn *connection)
     redisContext *redis = redisConnect("127.0.0.1", (int)strtol(at + 1, NULL, 10));
     PGresult *prefix = ask(connection, sql_epoch);
     PGresult *rows = ask(connection, "SELECT i.key, concat_ws(' ', 1, i.order_id, fingerprint,"
-                                     " (extract(epoch FROM at) * 1000000)::bigint, 0) FROM made m"
+                                     " (extract(epoch FROM at) * 1000000)::bigint,"
+                                     " (extract(epoch FROM deadline_at) * 1000000)::bigint)"
+                                     " FROM made m"
                                      " JOIN idempotency i ON i.order_id = m.order_id WHERE m.i >"
                                      " current_setting('scale.last')::bigint - 100000");
     for (int i = 0; i < PQntuples(rows); i++) {
