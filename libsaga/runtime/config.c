@@ -59,8 +59,8 @@ static const struct setting settings[] = {
            "an event that Kafka has not acknowledged by then is sent anew"),
     NUMBER("SAGA_OUTBOX_KEEP_S", config.outbox_keep_s, "300", 1, 86400,
            "acknowledged outbox rows are kept this long"),
-    /* The promise is a day; the hours are for a clock that was an hour behind when the key was made,
-     * and is an hour ahead when it is removed. */
+    /* The promise is a day; the hours are for a clock that was an hour behind when the key was
+     * made, and is an hour ahead when it is removed. */
     NUMBER("SAGA_KEY_KEEP_S", config.key_keep_s, "93600", 1, 31536000,
            "idempotency keys are kept this long"),
     NUMBER("SAGA_BATCH_MAX", config.batch_max, "1000", 1, 10000, "messages in a batch"),
