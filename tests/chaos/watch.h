@@ -1,0 +1,44 @@
+/*
+ * watch.h: who looks at the stack while it is harmed: each second at what the services say of
+ * themselves, and again and again with the auditor.
+ */
+#ifndef CHAOS_WATCH_H
+#define CHAOS_WATCH_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "site.h"
+
+struct watch_second {
+    double in_flight;      /* orders, as order-svc says; -1: it did not answer */
+    double backlog[PARTS]; /* outbox rows that are not acknowledged; -1: did not answer */
+    uint8_t silent;        /* set of the services that did not answer at /readyz */
+    uint8_t not_ready;     /* that answered 503 */
+};
+
+struct watch_audit {
+    int64_t begin_us, end_us;
+    int status; /* 0 holds, 1 broken, 2 could not look */
+    char *said; /* NULL unless broken */
+};
+
+struct watch;
+
+struct watch *watch_begin(void);
+/* The auditor looks only between watch_audit_on and watch_audit_off, which waits for a look under
+ * way: with a server away it would have nothing to say. */
+void watch_audit_on(struct watch *watch);
+void watch_audit_off(struct watch *watch);
+/* `deploy/audit --settled`, within the time; counted as the last of the audits. */
+bool watch_settle(struct watch *watch, int seconds);
+void watch_end(struct watch *watch);
+
+size_t watch_seconds(const struct watch *watch);
+struct watch_second watch_second(const struct watch *watch, size_t second);
+size_t watch_audits(const struct watch *watch);
+struct watch_audit watch_audit(const struct watch *watch, size_t n);
+void watch_free(struct watch *watch);
+
+#endif
