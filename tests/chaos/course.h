@@ -1,0 +1,38 @@
+/*
+ * course.h: the course of a run: customers begin, then one fault after the other: fired, proved,
+ * lifted, recovered from. At the end all must come to rest, and be as the customers were told.
+ */
+#ifndef CHAOS_COURSE_H
+#define CHAOS_COURSE_H
+
+#include "report.h"
+
+#define COURSE_SECONDS_MAX 7000
+#define COURSE_RECOVERY_S 60 /* after the lift, all is as it was before */
+#define COURSE_REST_S 60 /* after the last fault, no customer waits, every order is at its end */
+
+struct course {
+    struct run run; /* site, seed, rate, faults as planned: given; the rest becomes true */
+    size_t planned; /* faults */
+    int seconds;    /* from the first order on; the fault that is under way then is the last */
+
+    struct customers *customers;
+    struct watch *watch;
+    int64_t watch_us; /* when its first second began; that of the customers: run.begin_us */
+    /* A second before the first fault, by which recovery is judged. */
+    struct calm {
+        double in_flight, backlog, finished;
+    } calm;
+};
+
+/* The stack is up. Returns when it is over, one way or the other: run.why. */
+void course_run(struct course *course);
+/* From a signal: the run is broken off as soon as the fault under way is lifted. */
+void course_interrupt(void);
+/* How many checks held: each fault (proved, and recovered from), and what must be true at the end.
+ */
+void course_count(const struct course *course, size_t *ret_good, size_t *ret_bad);
+/* What it has begun, and the judgement; not the faults. */
+void course_free(struct course *course);
+
+#endif
