@@ -50,7 +50,8 @@ struct fault {
     int64_t fired_us, lifted_us, recovered_us;
     bool proved;
     char evidence[160];      /* "pid 812 is gone, 1034 has its work"; or why not */
-    long long before[PARTS]; /* what fire has noted for proof */
+    long long before[PARTS]; /* when each victim was born, and */
+    long long noted[2];      /* what else fire has noted for proof */
 };
 
 /* The first victim; for kinds with one. */

@@ -34,8 +34,8 @@ extern const char *const part_names[PARTS];
 enum site_form { SITE_CONTAINERS, SITE_PROCESSES, SITE_FORMS };
 
 /*
- * One form. Whatever fails has said why on standard error. One thread calls at a time, except pid
- * and address, which any may call.
+ * One form. Whatever fails has said why on standard error. One thread calls at a time, except pid,
+ * address and port, which any may call.
  */
 struct site {
     const char *name; /* "containers" */
@@ -52,6 +52,8 @@ struct site {
     pid_t (*pid)(enum part part);
     /* Where the others reach it, "10.0.0.3"; the same after a restart; NULL: not now. */
     const char *(*address)(enum part part);
+    /* The port there. */
+    int (*port)(enum part part);
 
     /* kill -9: it is gone on return, and stays away until start. */
     bool (*kill)(enum part part);

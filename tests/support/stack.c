@@ -68,7 +68,7 @@ int stack_free_port(void)
 }
 
 /* Ports above 32767 may be taken by a client's own end; so the shift stays small. */
-static bool choose_ports(void)
+bool stack_choose_ports(void)
 {
     static const int bases[] = {8080, 8081, 8082, 8083, 5532, 6479, 9192, 9193};
     char text[16];
@@ -154,7 +154,7 @@ bool stack_begin_within(int mib)
 {
     char directory[] = "/tmp/saga-stack-XXXXXX";
 
-    if (mkdtemp(directory) == NULL || chmod(directory, 0755) != 0 || !choose_ports() ||
+    if (mkdtemp(directory) == NULL || chmod(directory, 0755) != 0 || !stack_choose_ports() ||
         (mib > 0 && !mount_small(directory, mib)))
         return false;
     setenv("SAGA_STATE_DIR", directory, 1);

@@ -62,6 +62,8 @@ bool stack_restart(const char *name, const char *setting);
 /* Another process of a service, with the settings of the one that runs and a port of its own.
  * It dies with this process. 0: it could not be started. */
 pid_t stack_second(const char *name, int port);
+/* SAGA_PORT_SHIFT becomes one with which all ports of a stack are free. False: it has said why. */
+bool stack_choose_ports(void);
 /* A port below 32768 that nobody listens on. */
 int stack_free_port(void);
 
