@@ -21,12 +21,15 @@ struct watch_second {
 struct watch_audit {
     int64_t begin_us, end_us;
     int status; /* 0 holds, 1 broken, 2 could not look */
-    char *said; /* NULL unless broken */
+    char *said; /* the statements that do not hold; NULL unless broken */
 };
 
 struct watch;
 
+/* Of the stack whose addresses are in the environment. */
 struct watch *watch_begin(void);
+/* When its second 0 began; clock_us(). */
+int64_t watch_began_us(const struct watch *watch);
 /* The auditor looks only between watch_audit_on and watch_audit_off, which waits for a look under
  * way: with a server away it would have nothing to say. */
 void watch_audit_on(struct watch *watch);
@@ -35,10 +38,18 @@ void watch_audit_off(struct watch *watch);
 bool watch_settle(struct watch *watch, int seconds);
 void watch_end(struct watch *watch);
 
+/* Any thread. */
 size_t watch_seconds(const struct watch *watch);
 struct watch_second watch_second(const struct watch *watch, size_t second);
 size_t watch_audits(const struct watch *watch);
 struct watch_audit watch_audit(const struct watch *watch, size_t n);
 void watch_free(struct watch *watch);
+
+/* ---- pure ---- */
+
+/* The sum of all series of this name in a text as /metrics answers; -1: there is none. */
+double watch_sum(const char *text, const char *name);
+/* The lines of what the auditor says that tell of something broken; NULL: none does. */
+char *watch_broken_lines(const char *text);
 
 #endif
