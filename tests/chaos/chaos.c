@@ -18,12 +18,14 @@
 
 #define KINDS_MAX 64
 #define SEED_MAX ((UINT64_C(1) << 48) - 1)
-#define DISK_MIB 1500
+#define DISK_MIB 1500 /* and for each second of load: */
+#define DISK_MIB_A_SECOND 4
 #define PLAN_SHOWN 60
 
 static const char usage[] =
     "Usage: chaos [--processes] [--seed N] [--seconds N] [--rate N] [--kind NAME]... "
-    "[--list | --plan]\n"
+    "[--report FOLDER]\n"
+    "             [--list | --plan]\n"
     "\n"
     "  --processes   parts are processes with a network of their own each, not containers\n"
     "  --seed N      the same faults in the same order as another run with it (default: a new "
@@ -31,6 +33,8 @@ static const char usage[] =
     "  --seconds N   of load and faults (120)\n"
     "  --rate N      orders a second (200)\n"
     "  --kind NAME   only faults of this kind; may be repeated\n"
+    "  --report FOLDER\n"
+    "                for chaos.html and timeline.svg (build/chaos)\n"
     "  --list        the kinds of faults as a table\n"
     "  --plan        what the seed plans; does nothing\n";
 
@@ -41,6 +45,7 @@ struct options {
     double rate;
     struct fault_kind kinds[KINDS_MAX];
     size_t kinds_count;
+    const char *report; /* folder; NULL: build/chaos */
     bool list, plan;
 };
 
@@ -85,15 +90,12 @@ static uint64_t fresh_seed(void)
 
 static void read_options(int argc, char **argv, struct options *ret)
 {
-    static const struct option names[] = {{"processes", no_argument, NULL, 'p'},
-                                          {"seed", required_argument, NULL, 's'},
-                                          {"seconds", required_argument, NULL, 't'},
-                                          {"rate", required_argument, NULL, 'r'},
-                                          {"kind", required_argument, NULL, 'k'},
-                                          {"list", no_argument, NULL, 'l'},
-                                          {"plan", no_argument, NULL, 'n'},
-                                          {"help", no_argument, NULL, 'h'},
-                                          {0}};
+    static const struct option names[] = {
+        {"processes", no_argument, NULL, 'p'},     {"seed", required_argument, NULL, 's'},
+        {"seconds", required_argument, NULL, 't'}, {"rate", required_argument, NULL, 'r'},
+        {"kind", required_argument, NULL, 'k'},    {"report", required_argument, NULL, 'f'},
+        {"list", no_argument, NULL, 'l'},          {"plan", no_argument, NULL, 'n'},
+        {"help", no_argument, NULL, 'h'},          {0}};
     bool seeded = false;
 
     *ret = (struct options){.site = &site_containers, .seconds = 120, .rate = 200};
@@ -114,6 +116,9 @@ static void read_options(int argc, char **argv, struct options *ret)
             break;
         case 'k':
             take_kind(ret, optarg);
+            break;
+        case 'f':
+            ret->report = optarg;
             break;
         case 'l':
             ret->list = true;
@@ -194,15 +199,18 @@ static void heed_signals(void)
     sigaction(SIGHUP, &action, NULL);
 }
 
-static bool report(const struct run *run)
+static bool report(const struct options *options, const struct run *run)
 {
     char folder[4096];
 
-    snprintf(folder, sizeof folder, "%s/build", stack_root());
-    mkdir(folder, 0755);
     snprintf(folder, sizeof folder, "%s/build/chaos", stack_root());
-    mkdir(folder, 0755);
+    if (options->report != NULL)
+        snprintf(folder, sizeof folder, "%s", options->report);
     report_print(run);
+    if (mkdir(folder, 0755) != 0 && errno != EEXIST) {
+        fprintf(stderr, "%s: %s\n", folder, strerror(errno));
+        return false;
+    }
     return report_write(run, folder);
 }
 
@@ -216,7 +224,7 @@ static int run(const struct options *options)
     };
 
     course.run.faults = plan(options, &course.planned);
-    if (!options->site->begin(DISK_MIB)) {
+    if (!options->site->begin(DISK_MIB + options->seconds * DISK_MIB_A_SECOND)) {
         options->site->end(true);
         free(course.run.faults);
         printf("chaos: 0 passed, 1 failed\n");
@@ -224,7 +232,7 @@ static int run(const struct options *options)
     }
     heed_signals();
     course_run(&course);
-    bool written = report(&course.run);
+    bool written = report(options, &course.run);
     course_count(&course, &good, &bad);
     bad += !written;
     options->site->end(bad > 0);

@@ -1,0 +1,59 @@
+# Which form the ring chaos harms, and its runs: see tests/run.
+# shellcheck shell=bash
+
+CHAOS_SEED=20251123 # of the run that is the same every time
+chaos_daemon=
+
+chaos_daemon_answers() { docker version >/dev/null 2>&1; }
+
+# A daemon for all runs of the ring, where none runs; prints why there can be none.
+chaos_start_daemon() { # file for its log
+    local tries=600
+    command -v dockerd >/dev/null || { echo "there is no dockerd" && return 1; }
+    ((EUID == 0)) || { echo "its daemon does not run, and only root can start it" && return 1; }
+    dockerd >"$1" 2>&1 </dev/null &
+    chaos_daemon=$!
+    until chaos_daemon_answers; do
+        kill -0 "$chaos_daemon" 2>/dev/null || { chaos_daemon= && tail -1 "$1" && return 1; }
+        ((tries-- > 0)) || { chaos_stop_daemon && echo "its daemon does not answer after 60 s" && return 1; }
+        sleep 0.1
+    done
+}
+
+# Containers that others have started meanwhile keep it.
+chaos_stop_daemon() {
+    [[ -n $chaos_daemon ]] || return 0
+    if [[ -z $(docker ps -q 2>/dev/null) ]]; then
+        kill "$chaos_daemon" 2>/dev/null || true
+        wait "$chaos_daemon" || true
+    fi
+    chaos_daemon=
+}
+
+# Sets chaos_form to the option for the program: containers, unless there can be none.
+chaos_choose_form() {
+    local log why
+    chaos_form=()
+    log=$(mktemp /tmp/saga-dockerd-XXXXXX)
+    why=$log.why
+    if ! ./deploy/install containers >"$why" 2>&1 ||
+        { ! chaos_daemon_answers && ! chaos_start_daemon "$log" >"$why" 2>&1; }; then
+        echo "chaos: no containers on this machine, so the same faults are done to processes, which have a network"
+        echo "chaos: of their own each. Docker says: $(tail -1 "$why" | cut -c 1-300)"
+        chaos_form=(--processes)
+    fi
+    rm -f "$log" "$why"
+}
+
+# One run with the settings that are given; without any what CI does: a seed that is always the same, so that a
+# difference is the change's, then one that nobody has seen.
+chaos_runs() {
+    local options=("${chaos_form[@]}" --rate "${SAGA_TEST_CHAOS_RATE:-200}")
+    if [[ -n ${SAGA_TEST_CHAOS_SEED:-}${SAGA_TEST_CHAOS_SECONDS:-} ]]; then
+        [[ -z ${SAGA_TEST_CHAOS_SEED:-} ]] || options+=(--seed "$SAGA_TEST_CHAOS_SEED")
+        counting build/tests/bin/chaos "${options[@]}" --seconds "${SAGA_TEST_CHAOS_SECONDS:-120}"
+        return
+    fi
+    counting build/tests/bin/chaos "${options[@]}" --seed "$CHAOS_SEED" --seconds 300 --report build/chaos-fixed
+    counting build/tests/bin/chaos "${options[@]}" --seconds 180
+}
