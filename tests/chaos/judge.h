@@ -1,7 +1,8 @@
 /*
  * judge.h: what the customers were answered against what is there in the end: every 201 and 202 is
- * there once, with that body; a clear no left nothing; an unknown one at most what it asked for;
- * nothing else is there. Looks into the order database and, for bodies, at the API.
+ * there once, with that body; a clear no left nothing; an unknown one (and 503, which may be a
+ * COMMIT in doubt) at most what it asked for; nothing else is there. Looks into the order database
+ * and, for bodies, at the API.
  */
 #ifndef CHAOS_JUDGE_H
 #define CHAOS_JUDGE_H
@@ -11,9 +12,10 @@
 #define JUDGE_COUNTEREXAMPLES_MAX 20
 
 struct judgement {
-    size_t accepted, refused, unknown, unknown_there; /* customers by their last answer */
-    size_t completed, cancelled;                      /* orders there */
-    size_t wrong;                                     /* counterexamples in all */
+    size_t accepted, refused, unknown; /* customers, by what they know in the end */
+    size_t unknown_there;              /* of those who do not know: they have an order */
+    size_t completed, cancelled;       /* orders there */
+    size_t wrong;                      /* counterexamples in all */
     struct counterexample {
         char order_id[37]; /* "": it has none */
         char what[200];    /* what was answered, and what is there */
