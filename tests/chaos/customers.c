@@ -17,7 +17,6 @@
 #include "told.h"
 #include "wish.h"
 
-#define STRANGERS_MAX 1000
 #define ASKS_MAX 2000 /* of one kind, by one customer */
 
 /* Who waits for the end holds a connection meanwhile: they must not keep the others from asking. */
@@ -58,7 +57,7 @@ struct customers {
     atomic_size_t count, accepted;
     atomic_bool resting, stop, complained;
     char complaint[700];
-    char strangers[STRANGERS_MAX][37];
+    char (*strangers)[37]; /* in order */
     size_t strangers_count;
 };
 
@@ -376,16 +375,21 @@ static void *work(void *opaque)
     return NULL;
 }
 
+/* A stack that has far more is not one to do harm to. */
 static void note_strangers(struct customers *customers)
 {
-    struct db_rows *rows =
-        getenv("ORDER_DB") == NULL
-            ? NULL
-            : db_rows(DB_ORDER, "SELECT order_id FROM orders LIMIT $1::integer", "1000");
-    customers->strangers_count = rows == NULL ? 0 : db_rows_count(rows);
-    for (size_t i = 0; i < customers->strangers_count && i < STRANGERS_MAX; i++)
-        snprintf(customers->strangers[i], sizeof customers->strangers[i], "%s",
-                 db_value(rows, i, 0));
+    struct db_rows *rows = NULL;
+
+    if (getenv("ORDER_DB") != NULL)
+        rows = db_rows(DB_ORDER, "SELECT order_id FROM orders ORDER BY order_id LIMIT $1::integer",
+                       "100000");
+    size_t count = rows == NULL ? 0 : db_rows_count(rows);
+    customers->strangers = calloc(count + 1, sizeof *customers->strangers);
+    if (customers->strangers == NULL)
+        abort();
+    for (size_t i = 0; i < count; i++)
+        snprintf(customers->strangers[i], sizeof *customers->strangers, "%s", db_value(rows, i, 0));
+    customers->strangers_count = count;
     db_rows_free(rows);
 }
 
@@ -451,12 +455,15 @@ const char *customers_complaint(const struct customers *customers)
     return atomic_load(&customers->complained) ? customers->complaint : NULL;
 }
 
+static int compare_ids(const void *left, const void *right)
+{
+    return strcmp(left, right);
+}
+
 bool customers_is_stranger(const struct customers *customers, const char *id)
 {
-    for (size_t i = 0; i < customers->strangers_count; i++)
-        if (strcmp(customers->strangers[i], id) == 0)
-            return true;
-    return false;
+    return bsearch(id, customers->strangers, customers->strangers_count,
+                   sizeof *customers->strangers, compare_ids) != NULL;
 }
 
 size_t customers_count(const struct customers *customers)
@@ -480,5 +487,6 @@ void customers_free(struct customers *customers)
     moments_free(customers->moments);
     free(customers->all);
     free(customers->pursuits);
+    free(customers->strangers);
     free(customers);
 }
