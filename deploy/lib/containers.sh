@@ -24,11 +24,13 @@ dock() {
 
 # Compose v2 where it is, else Debian's docker-compose. Without buildx there is only the builder of old.
 compose() {
-    local file=$COMPOSE_ENV words=(docker-compose) buildkit=()
+    local file=$COMPOSE_ENV words=(docker-compose) buildkit=() more=()
     [[ -e $file ]] || file=$DEPLOY/.env
     ! docker compose version >/dev/null 2>&1 || words=(docker compose)
     docker buildx version >/dev/null 2>&1 || buildkit=(env DOCKER_BUILDKIT=0)
-    dock "${buildkit[@]}" "${words[@]}" --env-file "$file" -p "$PROJECT" -f "$DEPLOY/compose.yaml" "$@"
+    # Tests add a file of their own.
+    [[ -z ${SAGA_TEST_COMPOSE:-} ]] || more=(-f "$SAGA_TEST_COMPOSE")
+    dock "${buildkit[@]}" "${words[@]}" --env-file "$file" -p "$PROJECT" -f "$DEPLOY/compose.yaml" "${more[@]}" "$@"
 }
 
 # ---- the daemon ----

@@ -1,10 +1,16 @@
 /* fault.c: the table of what is done to the stack. */
 #include "fault.h"
 
+#include <stdarg.h>
 #include <stdio.h>
-#include <string.h>
+
+#include "fault_acts.h"
 
 #define EVERY_FORM ((1u << SITE_FORMS) - 1)
+#define SERVERS (PARTS_ALL & ~PARTS_SERVICES)
+#define POSTGRES PART(PART_POSTGRES)
+#define KAFKA PART(PART_KAFKA)
+#define REDIS PART(PART_REDIS)
 
 enum part fault_victim(const struct fault *fault)
 {
@@ -19,111 +25,93 @@ const char *fault_victims(const struct fault *fault, char *buffer, size_t size)
     size_t used = 0;
 
     buffer[0] = '\0';
-    for (unsigned part = 0; part < PARTS && used < size; part++) {
-        if (fault->victims & PART(part))
+    FOR_EACH_PART(part, fault->victims)
+    {
+        if (used < size)
             used += (size_t)snprintf(buffer + used, size - used, "%s%s", used == 0 ? "" : ", ",
                                      part_names[part]);
     }
     return buffer;
 }
 
-/* Whatever else is done to them: who they were. */
-static void note_births(const struct site *site, struct fault *fault)
+bool fault_saw(struct fault *fault, const char *format, ...)
 {
-    for (unsigned part = 0; part < PARTS; part++)
-        fault->before[part] = fault->victims & PART(part) ? site_born(site, part) : 0;
-}
+    va_list arguments;
 
-static bool kill_them(const struct site *site, struct fault *fault)
-{
-    bool good = true;
-
-    note_births(site, fault);
-    for (unsigned part = 0; part < PARTS; part++) {
-        if (fault->victims & PART(part))
-            good = site->kill(part) && good;
-    }
-    return good;
-}
-
-/* None of them is the process that it was. */
-static bool all_gone(const struct site *site, struct fault *fault)
-{
-    size_t used = 0;
-
-    for (unsigned part = 0; part < PARTS; part++) {
-        if (!(fault->victims & PART(part)))
-            continue;
-        if (fault->before[part] == 0 || site_born(site, part) == fault->before[part])
-            return false;
-        if (used < sizeof fault->evidence)
-            used += (size_t)snprintf(fault->evidence + used, sizeof fault->evidence - used, "%s%s",
-                                     used == 0 ? "gone: " : ", ", part_names[part]);
-    }
+    va_start(arguments, format);
+    vsnprintf(fault->evidence, sizeof fault->evidence, format, arguments);
+    va_end(arguments);
     return true;
 }
 
-static bool start_them(const struct site *site, struct fault *fault)
+void fault_note_births(const struct site *site, struct fault *fault)
 {
-    bool good = true;
-
-    for (unsigned part = 0; part < PARTS; part++) {
-        if (fault->victims & PART(part))
-            good = site->start(part) && good;
+    FOR_EACH_PART(part, fault->victims)
+    {
+        fault->before[part] = site_born(site, part);
     }
-    return good;
 }
 
+/* clang-format off */
+/* name, what, forms, victims and how many, others, hold_ms, fire, proof, lift */
 const struct fault_kind fault_kinds[] = {
-    {"kill-service",
-     "kill -9 of a service",
-     EVERY_FORM,
-     PARTS_SERVICES,
-     1,
-     0,
-     {0, 4000},
-     kill_them,
-     all_gone,
-     start_them},
-    {"kill-postgres",
-     "kill -9 of PostgreSQL",
-     EVERY_FORM,
-     PART(PART_POSTGRES),
-     1,
-     0,
-     {0, 6000},
-     kill_them,
-     all_gone,
-     start_them},
-    {"kill-kafka",
-     "kill -9 of Kafka",
-     EVERY_FORM,
-     PART(PART_KAFKA),
-     1,
-     0,
-     {0, 6000},
-     kill_them,
-     all_gone,
-     start_them},
-    {"kill-redis",
-     "kill -9 of Redis",
-     EVERY_FORM,
-     PART(PART_REDIS),
-     1,
-     0,
-     {0, 6000},
-     kill_them,
-     all_gone,
-     start_them},
-    {"kill-all",
-     "kill -9 of all seven at once",
-     EVERY_FORM,
-     PARTS_ALL,
-     PARTS,
-     0,
-     {0, 4000},
-     kill_them,
-     all_gone,
-     start_them},
+    {"kill-service", "kill -9 of a service",
+     EVERY_FORM, PARTS_SERVICES, 1, 0, {0, 4000}, fault_kill, fault_gone, fault_start},
+    {"kill-postgres", "kill -9 of PostgreSQL",
+     EVERY_FORM, POSTGRES, 1, 0, {0, 6000}, fault_kill, fault_gone, fault_start},
+    {"kill-kafka", "kill -9 of Kafka",
+     EVERY_FORM, KAFKA, 1, 0, {0, 6000}, fault_kill, fault_gone, fault_start},
+    {"kill-redis", "kill -9 of Redis",
+     EVERY_FORM, REDIS, 1, 0, {0, 6000}, fault_kill, fault_gone, fault_start},
+    {"kill-two", "kill -9 of two parts at once",
+     EVERY_FORM, PARTS_ALL, 2, 0, {0, 5000}, fault_kill, fault_gone, fault_start},
+    {"kill-all", "kill -9 of all seven at once",
+     EVERY_FORM, PARTS_ALL, PARTS, 0, {0, 4000}, fault_kill, fault_gone, fault_start},
+    {"kill-starting", "kill -9, and again while it starts, before it is ready",
+     EVERY_FORM, PARTS_ALL, 1, 0, {0, 3000}, fault_kill_starting, fault_was_starting, fault_start},
+    {"kill-often", "kill -9, started again, four times in a row",
+     EVERY_FORM, PARTS_ALL, 1, 0, {0, 1000}, fault_kill_often, fault_was_killed_often, fault_start},
+    {"stop-service", "SIGTERM to a service, which drains",
+     EVERY_FORM, PARTS_SERVICES, 1, 0, {0, 5000}, fault_stop, fault_gone, fault_start},
+    {"restart-server", "an orderly restart of PostgreSQL, Kafka or Redis",
+     EVERY_FORM, SERVERS, 1, 0, {0, 0}, fault_restart, fault_back, fault_start},
+    {"rolling-restart", "every service restarted, one after the other",
+     EVERY_FORM, PARTS_SERVICES, 4, 0, {0, 0}, fault_roll, fault_back, fault_start},
+    {"freeze-service", "a service stands still for longer than its session with Kafka",
+     EVERY_FORM, PARTS_SERVICES, 1, 0, {10000, 14000}, fault_freeze, fault_thrown_out, fault_thaw},
+    {"freeze-postgres", "PostgreSQL stands still",
+     EVERY_FORM, POSTGRES, 1, 0, {3000, 12000}, fault_freeze, fault_silent, fault_thaw},
+    {"freeze-kafka", "Kafka stands still",
+     EVERY_FORM, KAFKA, 1, 0, {3000, 12000}, fault_freeze, fault_silent, fault_thaw},
+    {"freeze-redis", "Redis stands still",
+     EVERY_FORM, REDIS, 1, 0, {3000, 12000}, fault_freeze, fault_silent, fault_thaw},
+    {"unplug", "a part is taken off the network",
+     EVERY_FORM, PARTS_ALL, 1, 0, {3000, 10000}, fault_unplug, fault_unreachable, fault_plug},
+    {"one-way-partition", "what a service and a server say to each other arrives one way only",
+     EVERY_FORM, PARTS_SERVICES, 1, SERVERS, {3000, 12000},
+     fault_cut_one_way, fault_is_cut, fault_mend},
+    {"two-way-partition", "nothing passes between a service and a server",
+     EVERY_FORM, PARTS_SERVICES, 1, SERVERS, {3000, 12000}, fault_cut, fault_is_cut, fault_mend},
+    {"reset", "the connections between a service and a server are reset, up to four times",
+     EVERY_FORM, PARTS_SERVICES, 1, SERVERS, {0, 0}, fault_reset, fault_was_reset, fault_nothing},
+    {"delay", "what a service and a server say to each other takes 30 to 300 ms each way",
+     EVERY_FORM, PARTS_SERVICES, 1, SERVERS, {4000, 10000}, fault_delay, fault_is_late, fault_mend},
+    {"loss", "5 to 30 % of the packets to and from a part are lost",
+     EVERY_FORM, PARTS_ALL, 1, 0, {4000, 10000}, fault_lose, fault_has_lost, fault_mend},
+    {"names-gone", "a service can look up no name, and its connections are reset",
+     EVERY_FORM, PARTS_SERVICES, 1, 0, {4000, 8000},
+     fault_forget_names, fault_has_forgotten, fault_know_names},
+    {"memory-service", "a service meets the limit of its memory",
+     EVERY_FORM, PARTS_SERVICES, 1, 0, {4000, 8000},
+     fault_limit, fault_out_of_memory, fault_unlimit},
+    {"memory-server", "PostgreSQL, Kafka or Redis meets the limit of its memory",
+     EVERY_FORM, SERVERS, 1, 0, {4000, 8000}, fault_limit, fault_out_of_memory, fault_unlimit},
+    {"disk-full-postgres", "the disk of PostgreSQL is full",
+     EVERY_FORM, POSTGRES, 1, 0, {3000, 8000}, fault_fill, fault_disk_full, fault_empty},
+    {"disk-full-kafka", "the disk of Kafka is full",
+     EVERY_FORM, KAFKA, 1, 0, {3000, 8000}, fault_fill, fault_disk_full, fault_empty},
+    {"clock-jump", "the clock of a service is an hour ahead, or behind",
+     EVERY_FORM, PARTS_SERVICES, 1, 0, {4000, 8000}, fault_jump, fault_has_jumped, fault_set_right},
 };
+/* clang-format on */
 const size_t fault_kinds_count = sizeof fault_kinds / sizeof *fault_kinds;

@@ -119,11 +119,10 @@ bool site_all_ready(const struct site *site, unsigned parts, int seconds)
     return true;
 }
 
-long long site_born(const struct site *site, enum part part)
+long long site_process_born(pid_t pid)
 {
     char path[40], line[512], state;
     long long born;
-    pid_t pid = site->pid(part);
 
     if (pid <= 0)
         return 0;
@@ -142,4 +141,9 @@ long long site_born(const struct site *site, enum part part)
         state == 'Z' || state == 'X')
         return 0;
     return born;
+}
+
+long long site_born(const struct site *site, enum part part)
+{
+    return site_process_born(site->pid(part));
 }

@@ -89,5 +89,7 @@ bool site_all_ready(const struct site *site, unsigned parts, int seconds);
 /* When the part's process was born, in the kernel's ticks since boot: with the pid it tells whether
  * it is still the same one. 0: it does not run. */
 long long site_born(const struct site *site, enum part part);
+/* The same of any process. */
+long long site_process_born(pid_t pid);
 
 #endif
