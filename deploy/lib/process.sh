@@ -52,7 +52,8 @@ port_holder() {
 
 # detach PART COMMAND...: starts it in a session of its own, with nothing of the caller's but the environment:
 # it survives the terminal, and a pipe or lock of the caller is not held open by it. Its record is written by
-# the process itself before it becomes the command, so that none can run without a record.
+# the process itself before it becomes the command, so that none can run without a record. SAGA_TEST_ENTER: a
+# program of the tests that first goes somewhere else, and becomes the command there.
 detach() {
     local name=$1 log=$STATE/log/$1.log fd size pid
     shift
@@ -71,7 +72,7 @@ detach() {
         cd -- "$STATE" || exit
         pid=$BASHPID
         echo "$pid $(birth "$pid") $BOOT ${PORT[$name]} $size" >"$STATE/run/$name"
-        exec setsid "$@"
+        exec setsid ${SAGA_TEST_ENTER:+"$SAGA_TEST_ENTER" "$name"} "$@"
     ) &
     while [[ ! -s $STATE/run/$name ]] && kill -0 $! 2>/dev/null; do sleep 0.01; done
 }

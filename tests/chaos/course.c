@@ -4,12 +4,13 @@
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
-#include <stdlib.h>
 
 #include "support/clock.h"
+#include "support/stack.h"
 
-#define WARM_UP_S 120
-#define CALM_SECONDS 5 /* in a row, before the first fault */
+#define WARM_UP_S 180
+#define COLD_S 5       /* whatever begins is slow at first */
+#define CALM_SECONDS 5 /* before the first fault */
 #define ASK_MS 200     /* between two looks for a proof, or for a recovery */
 
 static volatile sig_atomic_t interrupted;
@@ -70,7 +71,7 @@ struct second {
 static bool second_at(const struct course *course, size_t n, struct second *ret)
 {
     int64_t begin_us = course->run.begin_us + (int64_t)n * 1000000;
-    int64_t later_us = begin_us - course->watch_us;
+    int64_t later_us = begin_us - watch_began_us(course->watch);
     size_t watched = later_us <= 0 ? 0 : (size_t)((later_us + 999999) / 1000000);
 
     if (n >= customers_seconds(course->customers) || watched >= watch_seconds(course->watch))
@@ -112,39 +113,57 @@ static bool is_as_before(const struct course *course, const struct second *secon
            second->customers.finished >= calm->finished / 2;
 }
 
-/* Orders come to their end as fast as they come in, for some seconds in a row. */
+/* Why a second was not as before, for people; in buffer. */
+static const char *describe(const struct second *second, char *buffer, size_t size)
+{
+    size_t used = (size_t)snprintf(
+        buffer, size, "%.0f orders in flight, %.0f rows not sent, %u seen to finish, %u unknown",
+        second->watch.in_flight, backlog_of(&second->watch), second->customers.finished,
+        second->customers.unknown);
+
+    for (unsigned part = 0; part < PARTS && used < size; part++) {
+        const char *what = second->watch.silent & PART(part)      ? "does not answer"
+                           : second->watch.not_ready & PART(part) ? "is not ready"
+                                                                  : NULL;
+        if (what != NULL)
+            used += (size_t)snprintf(buffer + used, size - used, ", %s %s", part_names[part], what);
+    }
+    return buffer;
+}
+
+/* Orders come to their end as they come in. */
+static bool is_calm(const struct course *course, const struct second *second)
+{
+    return all_answer(second) && second->customers.finished > 0 && second->customers.unknown == 0 &&
+           second->watch.in_flight <= course->run.rate;
+}
+
 static bool warm_up(struct course *course)
 {
-    struct calm sum = {0};
-    int in_a_row = 0;
-    size_t n = 0;
+    struct second second = {0};
+    struct calm *calm = &course->calm;
+    char what[300];
 
-    while (in_a_row < CALM_SECONDS && goes_on(course)) {
-        struct second second;
+    for (size_t n = COLD_S, good = 0; good < CALM_SECONDS && goes_on(course);) {
         if (elapsed_s(course) > WARM_UP_S)
-            break_off(course, "orders did not come to their end steadily in the first %d s",
-                      WARM_UP_S);
+            break_off(course, "orders did not get through in the first %d s; the last one: %s",
+                      WARM_UP_S, describe(&second, what, sizeof what));
         if (!second_at(course, n, &second)) {
             clock_pause_ms(ASK_MS);
             continue;
         }
         n++;
-        if (!all_answer(&second) || second.customers.finished == 0 ||
-            second.customers.unknown > 0 || second.watch.in_flight > course->run.rate) {
-            in_a_row = 0;
-            sum = (struct calm){0};
+        if (!is_calm(course, &second))
             continue;
-        }
-        in_a_row++;
-        sum.in_flight += second.watch.in_flight / CALM_SECONDS;
-        sum.backlog += backlog_of(&second.watch) / CALM_SECONDS;
-        sum.finished += (double)second.customers.finished / CALM_SECONDS;
+        good++;
+        calm->in_flight += second.watch.in_flight / CALM_SECONDS;
+        calm->backlog += backlog_of(&second.watch) / CALM_SECONDS;
+        calm->finished += (double)second.customers.finished / CALM_SECONDS;
     }
-    course->calm = sum;
     if (goes_on(course))
         say(course,
             "calm: %.0f orders in flight, %.0f rows not yet sent, %.0f seen to finish a second",
-            sum.in_flight, sum.backlog, sum.finished);
+            calm->in_flight, calm->backlog, calm->finished);
     return goes_on(course);
 }
 
@@ -185,13 +204,15 @@ static void wait_for_recovery(struct course *course, struct fault *fault, const 
 {
     int64_t limit_us = fault->lifted_us + (int64_t)COURSE_RECOVERY_S * 1000000;
     size_t n = (size_t)((fault->lifted_us - course->run.begin_us) / 1000000 + 1);
-    struct second second;
+    struct second second = {0};
+    char what[300];
 
     while (fault->recovered_us == 0 && goes_on(course)) {
         if (!second_at(course, n, &second)) {
             clock_pause_ms(ASK_MS);
         } else if (second.begin_us > limit_us) {
-            break_off(course, "no recovery from %s within %d s", name, COURSE_RECOVERY_S);
+            break_off(course, "no recovery from %s within %d s; the last one: %s", name,
+                      COURSE_RECOVERY_S, describe(&second, what, sizeof what));
         } else {
             n++;
             if (is_as_before(course, &second) && site_all_ready(course->run.site, PARTS_ALL, 1))
@@ -270,9 +291,8 @@ void course_run(struct course *course)
 {
     struct run *run = &course->run;
 
+    course->customers = customers_begin(stack_address("ORDER_API"), run->rate);
     run->begin_us = clock_us();
-    course->customers = customers_begin(getenv("ORDER_API"), run->rate);
-    course->watch_us = clock_us();
     course->watch = watch_begin();
     run->customers = course->customers;
     run->watch = course->watch;
@@ -280,6 +300,8 @@ void course_run(struct course *course)
     watch_audit_on(course->watch);
     if (warm_up(course))
         run_faults(course);
+    if (run->why[0] != '\0')
+        say(course, "broken off: %s", run->why);
     if (!interrupted)
         come_to_rest(course);
     else

@@ -18,7 +18,6 @@ struct course {
 
     struct customers *customers;
     struct watch *watch;
-    int64_t watch_us; /* when its first second began; that of the customers: run.begin_us */
     /* A second before the first fault, by which recovery is judged. */
     struct calm {
         double in_flight, backlog, finished;
