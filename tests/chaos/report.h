@@ -13,6 +13,7 @@ struct run {
     const struct site *site;
     uint64_t seed;
     double rate;
+    int seconds;              /* that were asked for; 0: not told */
     int64_t begin_us, end_us; /* of the load */
     struct fault *faults;
     size_t faults_count; /* that were begun */
@@ -24,8 +25,7 @@ struct run {
     char why[400];   /* the run was broken off; "": it was not */
 };
 
-/* Nothing is wrong: every fault proved and recovered from, no audit broken, nothing in the
- * judgement, no complaint. */
+/* Nothing is wrong (summary_good). */
 bool report_good(const struct run *run);
 /* Standard output: a line for each fault, sums by kind, the verdict, the seed and how to repeat it.
  */

@@ -1,0 +1,62 @@
+/*
+ * summary.h: a run as the report tells it: plain data, so that table, page and verdict are
+ * functions of it.
+ */
+#ifndef CHAOS_SUMMARY_H
+#define CHAOS_SUMMARY_H
+
+#include "report.h"
+
+#define SUMMARY_SAID_MAX 5 /* audits whose words are kept */
+
+struct summary_second {
+    struct customers_second customers;
+    struct watch_second watch;
+};
+
+struct summary {
+    const char *form;
+    enum site_form form_number;
+    uint64_t seed;
+    double rate;
+    int seconds; /* as in struct run */
+    int64_t begin_us, end_us;
+    const struct fault *faults;
+    size_t faults_count;
+    const struct judgement *judgement;
+    bool settled;
+    double settle_s;
+    const char *why, *complaint;                          /* "": none */
+    size_t audits_held, audits_broken, audits_blind;      /* blind: could not look */
+    const char *said[SUMMARY_SAID_MAX];                   /* by those broken; NULL: no more */
+    uint64_t asked, accepted, refused, unknown, finished; /* of all seconds */
+    struct summary_second *at;
+    size_t count;
+};
+
+/* Borrows from the run; free with summary_free. */
+struct summary summary_of(const struct run *run);
+void summary_free(struct summary *summary);
+
+/* Nothing is wrong, and something was shown: orders were accepted, faults were done, every one of
+ * them proved and recovered from, the auditor could look and found nothing broken, all came to its
+ * end, nothing in the judgement, no complaint. */
+bool summary_good(const struct summary *summary);
+/* The first thing that is wrong, in a few words; NULL: nothing is. */
+const char *summary_wrong(const struct summary *summary);
+
+/* From lifted to recovered; -1: it has not. */
+double summary_recovery_s(const struct fault *fault);
+
+struct summary_kind {
+    const char *name;
+    size_t fired, proved, recovered;
+    double slowest_s; /* -1: none recovered */
+};
+/* One for each kind that was done, in the order of their first; to be freed. */
+struct summary_kind *summary_kinds(const struct summary *summary, size_t *ret_count);
+
+/* How to do the same run again; in buffer. */
+const char *summary_again(const struct summary *summary, char *buffer, size_t size);
+
+#endif
