@@ -71,7 +71,7 @@ static bool is(enum part part, const char *state)
 
 /* ---- who and where ---- */
 
-/* Services have an init before them. */
+/* Before each there is an init. */
 static pid_t child_of(pid_t pid)
 {
     char path[64];
@@ -97,8 +97,7 @@ static pid_t part_pid(enum part part)
     pthread_mutex_lock(&lock);
     if (known[part].pid == 0 || site_process_born(known[part].pid) != known[part].born) {
         pid_t pid = (pid_t)inspect(part, "{{.State.Pid}}");
-        if (pid != 0 && (PARTS_SERVICES & PART(part)))
-            pid = child_of(pid);
+        pid = pid == 0 ? 0 : child_of(pid);
         known[part].born = site_process_born(pid);
         known[part].pid = known[part].born == 0 ? 0 : pid;
     }
