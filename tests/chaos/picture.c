@@ -375,7 +375,7 @@ static void draw_slices(const struct picture *picture)
                             fault_victims(fault, victims, sizeof victims));
         }
         for (size_t p = 0; p < PANELS; p++) {
-            fprintf(picture->file, "\n%s:", panels[p].title);
+            fprintf(picture->file, "\n%s%s:", panels[p].title, panels[p].is_log ? ", ms" : "");
             for (size_t c = 0; c < CURVES_MAX && panels[p].curves[c].of != NULL; c++) {
                 double value = panels[p].curves[c].of(&point);
                 fprintf(picture->file, value < 0 ? "%s %s -" : "%s %s %.0f", c == 0 ? "" : ",",
