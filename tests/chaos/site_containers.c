@@ -205,11 +205,12 @@ static void write_compose(FILE *file, unsigned a, unsigned b, const char *faketi
         snprintf(addresses[part], sizeof addresses[part], "10.%u.%u.%d", a, b, 100 + (int)part);
         fprintf(file, "  %s:\n    networks: { default: { ipv4_address: %s } }\n", part_names[part],
                 addresses[part]);
+        /* Without the fix, which is none, waits by the monotonic clock would be over at once. */
         if (PARTS_SERVICES & PART(part))
             fprintf(file,
                     "    environment: { LD_PRELOAD: /faketime/libfaketimeMT.so.1,"
                     " FAKETIME_TIMESTAMP_FILE: /clock/offset, FAKETIME_CACHE_DURATION: \"1\","
-                    " FAKETIME_DONT_FAKE_MONOTONIC: \"1\" }\n"
+                    " FAKETIME_DONT_FAKE_MONOTONIC: \"1\", FAKETIME_FORCE_MONOTONIC_FIX: \"0\" }\n"
                     "    volumes: [\"%s:/faketime:ro\", \"%s/clock/%s:/clock:ro\"]\n",
                     faketime, folder, part_names[part]);
     }
