@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <unistd.h>
 
 #include "clock.h"
@@ -61,6 +62,10 @@ struct http_answer *http_call_raw(const char *base, const char *bytes, size_t le
     int64_t end_us = clock_us() + (int64_t)timeout_ms * 1000;
     struct sockaddr_in address = http_address(base);
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    /* For connect too: who listens but does not accept would be waited for, for minutes. */
+    const struct timeval timeout = {timeout_ms / 1000, timeout_ms % 1000 * 1000};
+    if (fd >= 0)
+        setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &timeout, sizeof timeout);
     if (fd >= 0 && connect(fd, (struct sockaddr *)&address, sizeof address) == 0) {
         /* A server may answer and close before it has read all: its answer counts. */
         send_all(fd, bytes, len, end_us);
