@@ -299,6 +299,8 @@ static void polled(struct customers *customers, size_t n, const struct http_answ
     } else if (strcmp(told.reason, "duplicate_request") == 0 && customer->keyed &&
                customer->status == 202) {
         plan_again(customers, n, REPLAY); /* that tells which is its own */
+    } else if (strcmp(told.id, customer->queued_id) == 0) {
+        plan_again(customers, n, POLL); /* it was asked for before the key had another */
     } else if (knows(customers, n, &told, answer)) {
         if (told_is_final(&told))
             note_end(customers, n, &told, answer);
@@ -315,17 +317,22 @@ static void cancelled(struct customers *customers, size_t n, const struct http_a
 
     if (answer->status >= 400)
         told_read_code(answer->body, answer->body_len, code);
-    if (answer->status == 202 && !told_read(answer->body, answer->body_len, &told))
+    if (answer->status == 202 && !told_read(answer->body, answer->body_len, &told)) {
         complain(customers, n, "cancel", answer);
-    else if (answer->status == 202 && knows(customers, n, &told, answer) && told_is_final(&told))
-        note_end(customers, n, &told, answer);
-    if (answer->status == 0 || answer->status == 503 || answer->status == 429 ||
-        answer->status == 408 || (answer->status == 404 && customer->status == 202))
+    } else if (answer->status == 202 && strcmp(told.id, customer->queued_id) == 0) {
+        plan_again(customers, n, CANCEL); /* meant for the one that the key has now */
+    } else if (answer->status == 202) {
+        customer->cancel_status = 202;
+        if (knows(customers, n, &told, answer) && told_is_final(&told))
+            note_end(customers, n, &told, answer);
+    } else if (strcmp(code, "order_not_cancellable") == 0) {
+        customer->cancel_status = 409;
+    } else if (answer->status == 0 || answer->status == 503 || answer->status == 429 ||
+               answer->status == 408 || (answer->status == 404 && customer->status == 202)) {
         plan_again(customers, n, CANCEL);
-    else if (answer->status == 202 || strcmp(code, "order_not_cancellable") == 0)
-        customer->cancel_status = answer->status;
-    else
+    } else {
         complain(customers, n, "cancel", answer);
+    }
 }
 
 static void answered(void *opaque, uint64_t tag, const struct http_answer *answer)
