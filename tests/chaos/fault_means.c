@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "fault_acts.h"
+#include "memory.h"
 #include "support/clock.h"
 #include "support/http.h"
 #include "support/stack.h"
@@ -47,15 +48,15 @@ static long long resident(pid_t pid)
     return pages * sysconf(_SC_PAGESIZE);
 }
 
-/* Less than it has now, or as little as can be. */
+/* About as much as it has now; then somebody beside it takes what is left of that. */
 bool fault_limit(const struct site *site, struct fault *fault)
 {
     enum part part = fault_victim(fault);
 
     fault_note_births(site, fault);
     fault->noted[0] = ended_for_memory();
-    long long bytes = resident(site->pid(part)) / 2;
-    return bytes > 0 && site->limit(part, (size_t)bytes);
+    long long bytes = resident(site->pid(part));
+    return bytes > 0 && site->limit(part, (size_t)bytes) && memory_squeeze(site->pid(part)) > 0;
 }
 
 bool fault_out_of_memory(const struct site *site, struct fault *fault)

@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "memory.h"
 #include "net.h"
 #include "site.h"
 #include "site_own.h"
@@ -19,7 +20,7 @@
 #define GONE_S 20
 #define USER 10001 /* of every container */
 #define NAMES "127.0.0.11"
-#define LIMIT_STEPS 40
+#define LIMIT_ROOM (4 << 20) /* bytes that a part may take while its limit is on its way */
 
 static const int ports[PARTS] = {5432, 6379, 9092, 8080, 8081, 8082, 8083};
 static const char *folder;
@@ -402,18 +403,14 @@ static bool set_limit(enum part part, long long memory, long long with_swap)
     return good;
 }
 
-/* The first control groups refuse a limit below what is in use and cannot be taken back; the second
- * ones kill. So it is the least that is taken. */
 static bool limit(enum part part, size_t bytes)
 {
     if (bytes == 0)
         return set_limit(part, limits[part][0], limits[part][1]);
-    for (int step = 0; step < LIMIT_STEPS; step++) {
-        long long memory = (long long)bytes + (long long)bytes * step / 20;
-        if (set_limit(part, memory, memory))
-            return true;
-    }
-    return false;
+    long long used = memory_used(part_pid(part)), least = (long long)bytes;
+    if (memory_refuses_less() && used + LIMIT_ROOM > least)
+        least = used + LIMIT_ROOM;
+    return set_limit(part, least, least);
 }
 
 static bool forget_names(enum part part)
