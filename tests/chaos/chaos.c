@@ -137,7 +137,8 @@ static void read_options(int argc, char **argv, struct options *ret)
         refuse("unknown argument", argv[optind]);
     if (!seeded)
         ret->seed = fresh_seed();
-    for (size_t i = 0; ret->kinds_count == 0 && i < fault_kinds_count; i++)
+    bool all = ret->kinds_count == 0;
+    for (size_t i = 0; all && i < fault_kinds_count; i++)
         take_kind(ret, fault_kinds[i].name);
 }
 
