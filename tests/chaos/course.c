@@ -11,7 +11,8 @@
 #define WARM_UP_S 180
 #define COLD_S 5       /* whatever begins is slow at first */
 #define CALM_SECONDS 5 /* before the first fault */
-#define ASK_MS 200     /* between two looks for a proof, or for a recovery */
+#define CALM_S 3   /* and an order takes less than that, even on a machine that has much to do */
+#define ASK_MS 200 /* between two looks for a proof, or for a recovery */
 
 static volatile sig_atomic_t interrupted;
 
@@ -101,15 +102,15 @@ static bool all_answer(const struct second *second)
            second->watch.in_flight >= 0 && backlog_of(&second->watch) >= 0;
 }
 
-/* As many orders may be under way as come in half a second more than in calm, and their rows: what
- * a fault has left behind is many times that. */
+/* As many orders may be under way as come in half a second more than twice that of calm, and their
+ * rows: what a fault has left behind is many times that. */
 static bool is_as_before(const struct course *course, const struct second *second)
 {
     const struct calm *calm = &course->calm;
     double some = course->run.rate / 2;
 
-    return all_answer(second) && second->watch.in_flight <= calm->in_flight + some &&
-           backlog_of(&second->watch) <= calm->backlog + 2 * some &&
+    return all_answer(second) && second->watch.in_flight <= 2 * calm->in_flight + some &&
+           backlog_of(&second->watch) <= 2 * (calm->backlog + some) &&
            second->customers.finished >= calm->finished / 2;
 }
 
@@ -135,7 +136,7 @@ static const char *describe(const struct second *second, char *buffer, size_t si
 static bool is_calm(const struct course *course, const struct second *second)
 {
     return all_answer(second) && second->customers.finished > 0 && second->customers.unknown == 0 &&
-           second->watch.in_flight <= course->run.rate;
+           second->watch.in_flight <= course->run.rate * CALM_S;
 }
 
 static bool warm_up(struct course *course)
@@ -287,6 +288,15 @@ static void come_to_rest(struct course *course)
     watch_end(course->watch);
 }
 
+/* Nothing is asked any more: what is known can be shown. */
+static void leave(struct course *course)
+{
+    customers_rest(course->customers, 1);
+    course->run.end_us = clock_us();
+    watch_audit_off(course->watch);
+    watch_end(course->watch);
+}
+
 void course_run(struct course *course)
 {
     struct run *run = &course->run;
@@ -302,10 +312,10 @@ void course_run(struct course *course)
         run_faults(course);
     if (run->why[0] != '\0')
         say(course, "broken off: %s", run->why);
-    if (!interrupted)
-        come_to_rest(course);
+    if (interrupted)
+        leave(course);
     else
-        run->end_us = clock_us();
+        come_to_rest(course);
 }
 
 void course_count(const struct course *course, size_t *ret_good, size_t *ret_bad)

@@ -150,7 +150,7 @@ static bool mount_small(const char *directory, int mib)
     return false;
 }
 
-bool stack_begin_prepared(int mib, bool (*prepare)(void))
+bool stack_begin_within(int mib)
 {
     char directory[] = "/tmp/saga-stack-XXXXXX";
 
@@ -160,18 +160,12 @@ bool stack_begin_prepared(int mib, bool (*prepare)(void))
     setenv("SAGA_STATE_DIR", directory, 1);
     if (!start_keeper(directory))
         return false;
-    if ((prepare != NULL && !prepare()) ||
-        command_run(stack_root(), (const char *const[]){"deploy/up", "--no-order", NULL}, NULL) !=
-            0) {
+    if (command_run(stack_root(), (const char *const[]){"deploy/up", "--no-order", NULL}, NULL) !=
+        0) {
         stack_end(true);
         return false;
     }
     return stack_attach();
-}
-
-bool stack_begin_within(int mib)
-{
-    return stack_begin_prepared(mib, NULL);
 }
 
 bool stack_begin(void)

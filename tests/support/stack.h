@@ -31,9 +31,6 @@ const char *stack_root(void);
 bool stack_begin(void);
 /* The same on a disk of its own with so many MiB, in memory: only root can make one. */
 bool stack_begin_within(int mib);
-/* The same, and prepare (or NULL) is called before anything is started, when ports and folder are
- * in the environment; false: it has said why. */
-bool stack_begin_prepared(int mib, bool (*prepare)(void));
 /* keep_logs: the logs are copied to build/integration-logs before the stack is wiped. */
 void stack_end(bool keep_logs);
 
