@@ -66,10 +66,11 @@ bool fault_out_of_memory(const struct site *site, struct fault *fault)
 
     if (fault->noted[0] < 0 || ended <= 0)
         return false;
-    /* PostgreSQL is many processes: whichever is ended, it starts again with all of them. */
+    /* PostgreSQL is many processes: whichever is ended, it begins anew with all of them. */
     if (part != PART_POSTGRES && site_born(site, part) == fault->before[part])
         return false;
-    return fault_saw(fault, "the kernel ended %lld process%s of it", ended, ended == 1 ? "" : "es");
+    return fault_saw(fault, "the kernel has ended %s for want of memory",
+                     part == PART_POSTGRES ? "a process of it" : "it");
 }
 
 bool fault_unlimit(const struct site *site, struct fault *fault)
@@ -88,25 +89,27 @@ static bool filler(const struct site *site, const struct fault *fault, char *ret
     return data != NULL;
 }
 
-/* Takes what is left. */
-bool fault_fill(const struct site *site, struct fault *fault)
+/* Takes what is left; what becomes free again too, when it is called again. */
+static bool fill(const char *path, int flags)
 {
     static const char zeros[65536];
-    char path[PATH_SIZE];
-    ssize_t n;
+    int fd = open(path, O_WRONLY | O_APPEND | O_CLOEXEC | flags, 0644);
 
-    if (fault->before[fault_victim(fault)] == 0)
-        fault_note_births(site, fault);
-    if (!filler(site, fault, path, sizeof path))
-        return false;
-    int fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
     if (fd < 0)
-        return errno == ENOSPC;
-    while ((n = write(fd, zeros, sizeof zeros)) > 0)
-        fault->noted[0] += n;
-    bool full = n < 0 && errno == ENOSPC;
+        return false;
+    while (write(fd, zeros, sizeof zeros) > 0)
+        ;
+    bool full = errno == ENOSPC;
     close(fd);
     return full;
+}
+
+bool fault_fill(const struct site *site, struct fault *fault)
+{
+    char path[PATH_SIZE];
+
+    fault_note_births(site, fault);
+    return filler(site, fault, path, sizeof path) && fill(path, O_CREAT);
 }
 
 /* PostgreSQL refuses what needs a file to grow, or is gone. */
@@ -139,7 +142,9 @@ static bool postgres_is_full(const struct site *site, struct fault *fault)
 /* Kafka ends when its only folder cannot be written to. */
 bool fault_disk_full(const struct site *site, struct fault *fault)
 {
-    if (fault->lifted_us != 0 || !fault_fill(site, fault))
+    char path[PATH_SIZE];
+
+    if (fault->lifted_us != 0 || !filler(site, fault, path, sizeof path) || !fill(path, 0))
         return false;
     if (fault_victim(fault) == PART_POSTGRES)
         return postgres_is_full(site, fault);

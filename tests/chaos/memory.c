@@ -99,23 +99,21 @@ static bool write_text(const char *path, const char *text)
 }
 
 /* In a child: nothing but system calls. */
-static _Noreturn void take(const char *procs, size_t most)
+static _Noreturn void take(const char *procs, int vmstat, long long most)
 {
+    static const char zeros[CHUNK];
+
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     alarm(SQUEEZE_S);
-    int vmstat = open("/proc/vmstat", O_RDONLY | O_CLOEXEC);
-    long long before = vmstat < 0 ? -1 : ended(vmstat), now = before;
-    /* Not this one: it would be the largest. */
-    if (before < 0 || !write_text("/proc/self/oom_score_adj", "-1000") || !write_text(procs, "0"))
-        _exit(255);
-    char *memory = mmap(NULL, most, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (memory == MAP_FAILED)
-        _exit(255);
-    for (size_t at = 0; at + CHUNK <= most && now == before; at += CHUNK) {
-        memset(memory + at, 1, CHUNK);
-        now = ended(vmstat);
-    }
-    _exit(now - before < 100 ? (int)(now - before) : 100);
+    long long before = ended(vmstat);
+    /* A file in memory that is mapped nowhere: so this one stays small, and is not the one to go.
+     */
+    int file = memfd_create("taken", MFD_CLOEXEC);
+    if (before < 0 || file < 0 || !write_text(procs, "0"))
+        _exit(1);
+    while (most > 0 && ended(vmstat) == before && write(file, zeros, sizeof zeros) > 0)
+        most -= CHUNK;
+    _exit(0);
 }
 
 int memory_squeeze(pid_t pid)
@@ -129,13 +127,20 @@ int memory_squeeze(pid_t pid)
         return -1;
     }
     snprintf(procs, sizeof procs, "%s/cgroup.procs", group);
-    pid_t child = fork();
+    int vmstat = open("/proc/vmstat", O_RDONLY | O_CLOEXEC);
+    long long before = ended(vmstat);
+    pid_t child = vmstat < 0 ? -1 : fork();
     if (child == 0)
-        take(procs, (size_t)limit + CHUNK);
+        take(procs, vmstat, limit + CHUNK);
     while (child > 0 && waitpid(child, &status, 0) < 0 && errno == EINTR)
         ;
-    if (child > 0 && WIFEXITED(status) && WEXITSTATUS(status) < 255)
-        return WEXITSTATUS(status);
-    fprintf(stderr, "the memory of process %d could not be taken\n", (int)pid);
-    return -1;
+    long long after = ended(vmstat);
+    if (vmstat >= 0)
+        close(vmstat);
+    if (child < 0 || (WIFEXITED(status) && WEXITSTATUS(status) != 0)) {
+        fprintf(stderr, "the memory of process %d could not be taken\n", (int)pid);
+        return -1;
+    }
+    /* If nobody else was left, it was itself. */
+    return (int)(after - before) - (WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
 }

@@ -9,9 +9,9 @@
 long long memory_used(pid_t pid);
 /* A limit below what is in use is refused (the first version), or has processes ended at once. */
 bool memory_refuses_less(void);
-/* Takes all that the group has left, from within it, until the kernel ends a process of it: the
- * largest, but never the one that takes. Then gives it back. Returns how many were ended; -1: it
- * has said why not. Only where there is a limit. */
+/* Takes all that the group of this process has left, from within it, until the kernel ends a
+ * process for want of memory: the largest. Then gives it back. Returns how many were
+ * ended; -1: it has said why not. Only where there is a limit. */
 int memory_squeeze(pid_t pid);
 
 #endif
