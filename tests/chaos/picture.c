@@ -9,12 +9,14 @@
 
 #define WIDTH 900.0
 #define LEFT 62.0
-#define RIGHT 884.0
+#define RIGHT 852.0
 #define HEAD 34.0      /* of a panel: its name and what its curves are */
 #define GAP 12.0       /* below a panel */
 #define FOOT 62.0      /* the time, and notes */
+#define BARE 16.0      /* above, where there are too many faults to name them */
 #define NAMES 96.0     /* room for the faults' names, at a slant */
 #define NAME_ROOM 11.0 /* a name needs so much along the time */
+#define DENSE 600      /* points: more want thinner lines */
 #define SLICES_MAX 300
 #define CURVES_MAX 4
 
@@ -22,7 +24,8 @@
 static const char style[] =
     "<style>\n"
     ".paper{fill:#fff}.ink{fill:#222}.faint{fill:#666}.grid{stroke:#e6e6e6}.axis{stroke:#999}\n"
-    ".c{fill:none;stroke-width:1.5;stroke-linejoin:round}.thin{stroke-width:1;stroke-opacity:.75}\n"
+    ".c{fill:none;stroke-width:1.5;stroke-linejoin:round}.thin{stroke-width:1;stroke-opacity:.75}."
+    "dense{stroke-width:.6}\n"
     ".grey{stroke:#8c8c8c}.blue{stroke:#1f6fd6}.green{stroke:#17803d}.violet{stroke:#8b3fc4}"
     ".red{stroke:#c62f2f}\n"
     ".harm{fill:#f07b16;fill-opacity:.22}.after{fill:#e9c21a;fill-opacity:.24}"
@@ -126,6 +129,7 @@ struct picture {
     struct summary_second *points;
     size_t count, step;
     double seconds, top, bottom;
+    bool names; /* there is room for those of the faults */
 };
 
 static double x_of(const struct picture *picture, double second)
@@ -203,7 +207,7 @@ static void draw_faults(const struct picture *picture)
         if (over_us > lifted_us)
             draw_band(picture, fault, lifted_us, over_us, "after");
         double x = x_of(picture, second_of(picture, fault->fired_us));
-        if (x - last_x < NAME_ROOM)
+        if (!picture->names || x - last_x < NAME_ROOM)
             continue; /* the band tells it to who points at it */
         last_x = x;
         fprintf(picture->file,
@@ -274,7 +278,8 @@ static void draw_curve(const struct picture *picture, const struct panel *panel,
 {
     bool drawn = false;
 
-    fprintf(picture->file, "<path class=\"c %s\" d=\"", curve->class);
+    fprintf(picture->file, "<path class=\"c %s%s\" d=\"", curve->class,
+            picture->count > DENSE ? " dense" : "");
     for (size_t i = 0; i < picture->count; i++) {
         double value = curve->of(&picture->points[i]);
         if (value < 0) {
@@ -420,9 +425,10 @@ static void write_notes(const struct picture *picture, const char *good)
 
 void picture_write(FILE *file, const struct summary *summary, bool hover)
 {
-    struct picture picture = {.file = file, .summary = summary, .top = NAMES};
     const char *wrong = summary_wrong(summary);
-    double height = NAMES;
+    bool names = (double)summary->faults_count * NAME_ROOM <= RIGHT - LEFT;
+    double height = names ? NAMES : BARE;
+    struct picture picture = {.file = file, .summary = summary, .top = height, .names = names};
 
     gather(&picture);
     for (size_t p = 0; p < PANELS; p++)
