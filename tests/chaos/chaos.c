@@ -18,8 +18,9 @@
 
 #define KINDS_MAX 64
 #define SEED_MAX ((UINT64_C(1) << 48) - 1)
-#define DISK_MIB 1500 /* and for each second of load: */
-#define DISK_MIB_A_SECOND 4
+/* What orders need, with some reserve: it should not take long to fill. */
+#define DISK_MIB 700
+#define DISK_MIB_A_SECOND 3
 #define PLAN_SHOWN 60
 
 static const char usage[] =

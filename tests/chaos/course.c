@@ -199,6 +199,18 @@ static void lift(struct course *course, struct fault *fault, const char *name)
         break_off(course, "%s could not be lifted", name);
 }
 
+/* A server may end of what was done to it when that is over already; an operator starts it again. A
+ * service does not end, nor does anybody who was left alone. */
+static void start_victims(const struct course *course, const struct fault *fault)
+{
+    for (enum part part = 0; part < PARTS; part++) {
+        if (!(fault->victims & ~PARTS_SERVICES & PART(part)) || course->run.site->pid(part) != 0)
+            continue;
+        say(course, "    %s has ended, and is started again", part_names[part]);
+        course->run.site->start(part);
+    }
+}
+
 /* It is over when a whole second was as before and every part says that it is ready; it counts from
  * the begin of that second. */
 static void wait_for_recovery(struct course *course, struct fault *fault, const char *name)
@@ -216,6 +228,7 @@ static void wait_for_recovery(struct course *course, struct fault *fault, const 
                       COURSE_RECOVERY_S, describe(&second, what, sizeof what));
         } else {
             n++;
+            start_victims(course, fault);
             if (is_as_before(course, &second) && site_all_ready(course->run.site, PARTS_ALL, 1))
                 fault->recovered_us = second.begin_us;
         }
@@ -234,7 +247,7 @@ static void run_fault(struct course *course, struct fault *fault)
     course->run.faults_count++;
     fault->fired_us = clock_us();
     if (fault->kind->fire(course->run.site, fault))
-        hold_until(course, fault, fault->fired_us + (int64_t)fault->hold_ms * 1000);
+        hold_until(course, fault, clock_us() + (int64_t)fault->hold_ms * 1000);
     else
         snprintf(fault->evidence, sizeof fault->evidence, "it could not be done");
     lift(course, fault, name);

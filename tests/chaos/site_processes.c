@@ -54,16 +54,23 @@ static pid_t processes_pid(enum part part)
     return pid > 0 && family_namespace(pid, "net") == network_of[part] ? pid : 0;
 }
 
-/* Runs a function of deploy/lib on the part, while nobody else changes the stack. */
+/* Runs a function of deploy/lib on the part, while nobody else changes the stack. What it says is
+ * of interest only if it fails. */
 static bool deploy(const char *function, enum part part)
 {
     const char *const argv[] = {"bash",
                                 "-c",
-                                "source deploy/lib/parts.sh && lock_state && \"$0\" \"$1\"",
+                                "source deploy/lib/parts.sh && lock_state && \"$0\" \"$1\" 2>&1",
                                 function,
                                 part_names[part],
                                 NULL};
-    return command_run(stack_root(), argv, NULL) == 0;
+    char *said = NULL;
+    bool good = command_run(stack_root(), argv, &said) == 0;
+
+    if (!good)
+        fprintf(stderr, "%s\n", said == NULL ? "" : said);
+    free(said);
+    return good;
 }
 
 static bool processes_stop(enum part part)
