@@ -2,9 +2,9 @@
  * fault_acts.h: what the table of kinds in fault.c is made of: how each is fired, proved and
  * lifted.
  *
- * A proof that looks at what is only so while the fault holds says no afterwards; what has to be
- * counted until then is noted by lift. So a fault that did nothing is never proved by the trouble
- * of its recovery. A lift leaves each victim running and unharmed, whatever became of the rest.
+ * A proof that looks at what is only so while the fault holds says no afterwards: so a fault that
+ * did nothing is not proved by the trouble of a recovery. A lift leaves each victim running and
+ * unharmed, whatever became of the rest, and may be called again.
  */
 #ifndef CHAOS_FAULT_ACTS_H
 #define CHAOS_FAULT_ACTS_H

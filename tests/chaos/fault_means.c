@@ -92,14 +92,20 @@ static bool filler(const struct site *site, const struct fault *fault, char *ret
 /* Takes what is left; what becomes free again too, when it is called again. */
 static bool fill(const char *path, int flags)
 {
-    static const char zeros[65536];
-    int fd = open(path, O_WRONLY | O_APPEND | O_CLOEXEC | flags, 0644);
+    int fd = open(path, O_WRONLY | O_CLOEXEC | flags, 0644);
+    off_t size = fd < 0 ? -1 : lseek(fd, 0, SEEK_END);
+    bool full = false;
 
-    if (fd < 0)
+    if (size < 0) {
+        if (fd >= 0)
+            close(fd);
         return false;
-    while (write(fd, zeros, sizeof zeros) > 0)
-        ;
-    bool full = errno == ENOSPC;
+    }
+    for (off_t step = 1 << 30; step >= 4096; step /= 2) {
+        while (fallocate(fd, 0, size, step) == 0)
+            size += step;
+        full = errno == ENOSPC;
+    }
     close(fd);
     return full;
 }

@@ -13,10 +13,11 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "support/clock.h"
+
 #define FIRST "/sys/fs/cgroup/memory"
 #define SECOND "/sys/fs/cgroup"
 #define LIMIT_MAX (4LL << 30) /* more is as good as none: it would be taken from the machine */
-#define CHUNK (256 * 1024)
 #define SQUEEZE_S 10
 
 bool memory_refuses_less(void)
@@ -77,70 +78,64 @@ static long long limit_of(const char *group)
     return read_number(group, memory_refuses_less() ? "memory.limit_in_bytes" : "memory.max");
 }
 
-/* How often the kernel had to end a process of this machine for want of memory. */
-static long long ended(int vmstat)
+/* How many processes of this machine the kernel had to end for want of memory; -1: it does not say.
+ */
+static long long ended(void)
 {
-    char text[16384];
-    ssize_t n = pread(vmstat, text, sizeof text - 1, 0);
+    char line[128];
+    long long count = -1;
+    FILE *file = fopen("/proc/vmstat", "re");
 
-    text[n < 0 ? 0 : n] = '\0';
-    const char *found = strstr(text, "\noom_kill ");
-    return found == NULL ? -1 : strtoll(found + 10, NULL, 10);
+    while (file != NULL && count < 0 && fgets(line, sizeof line, file) != NULL) {
+        if (strncmp(line, "oom_kill ", 9) == 0)
+            count = strtoll(line + 9, NULL, 10);
+    }
+    if (file != NULL)
+        fclose(file);
+    return count;
 }
 
-static bool write_text(const char *path, const char *text)
+/* Small programs that write a file in memory from within the group. The file counts for the group,
+ * and not for them, so that they are not what the kernel ends. */
+static _Noreturn void take(int file, const char *procs, const char *most)
 {
-    int fd = open(path, O_WRONLY | O_CLOEXEC);
-    bool good = fd >= 0 && write(fd, text, strlen(text)) == (ssize_t)strlen(text);
-
-    if (fd >= 0)
-        close(fd);
-    return good;
-}
-
-/* In a child: nothing but system calls. */
-static _Noreturn void take(const char *procs, int vmstat, long long most)
-{
-    static const char zeros[CHUNK];
-
     prctl(PR_SET_PDEATHSIG, SIGKILL);
-    alarm(SQUEEZE_S);
-    long long before = ended(vmstat);
-    /* A file in memory that is mapped nowhere: so this one stays small, and is not the one to go.
-     */
-    int file = memfd_create("taken", MFD_CLOEXEC);
-    if (before < 0 || file < 0 || !write_text(procs, "0"))
-        _exit(1);
-    while (most > 0 && ended(vmstat) == before && write(file, zeros, sizeof zeros) > 0)
-        most -= CHUNK;
-    _exit(0);
+    if (dup2(file, 1) < 0)
+        _exit(127);
+    execlp("sh", "sh", "-c", "echo 0 >\"$1\" && exec head -c \"$2\" /dev/zero", "sh", procs, most,
+           (char *)NULL);
+    _exit(127);
 }
 
 int memory_squeeze(pid_t pid)
 {
-    char group[PATH_MAX], procs[PATH_MAX + 40];
-    int status;
+    char group[PATH_MAX], procs[PATH_MAX + 40], most[24];
+    int status = 0;
+    long long before = ended(), now = before;
 
     long long limit = group_of(pid, group) ? limit_of(group) : -1;
-    if (limit <= 0 || limit > LIMIT_MAX) {
+    if (limit <= 0 || limit > LIMIT_MAX || before < 0) {
         fprintf(stderr, "process %d is not in a group with a limit of memory\n", (int)pid);
         return -1;
     }
     snprintf(procs, sizeof procs, "%s/cgroup.procs", group);
-    int vmstat = open("/proc/vmstat", O_RDONLY | O_CLOEXEC);
-    long long before = ended(vmstat);
-    pid_t child = vmstat < 0 ? -1 : fork();
+    snprintf(most, sizeof most, "%lld", limit);
+    int file = memfd_create("taken", MFD_CLOEXEC);
+    pid_t child = file < 0 ? -1 : fork();
     if (child == 0)
-        take(procs, vmstat, limit + CHUNK);
-    while (child > 0 && waitpid(child, &status, 0) < 0 && errno == EINTR)
-        ;
-    long long after = ended(vmstat);
-    if (vmstat >= 0)
-        close(vmstat);
-    if (child < 0 || (WIFEXITED(status) && WEXITSTATUS(status) != 0)) {
-        fprintf(stderr, "the memory of process %d could not be taken\n", (int)pid);
-        return -1;
+        take(file, procs, most);
+    /* When one has ended it stops at once: the next life of the part is in the same group. */
+    bool gone = CLOCK_UNTIL(SQUEEZE_S, child < 0 || (now = ended()) != before ||
+                                           waitpid(child, &status, WNOHANG) == child);
+    bool itself = child < 0 || (gone && now == before);
+    if (child > 0 && !itself) {
+        kill(child, SIGKILL);
+        while (waitpid(child, &status, 0) < 0 && errno == EINTR)
+            ;
     }
-    /* If nobody else was left, it was itself. */
-    return (int)(after - before) - (WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+    if (file >= 0)
+        close(file);
+    if (itself)
+        fprintf(stderr, "the memory of process %d could not be taken\n", (int)pid);
+    return itself ? -1 : (int)(now - before);
 }
