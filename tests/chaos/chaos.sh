@@ -11,7 +11,9 @@ chaos_start_daemon() { # file for its log
     local tries=600
     command -v dockerd >/dev/null || { echo "there is no dockerd" && return 1; }
     ((EUID == 0)) || { echo "its daemon does not run, and only root can start it" && return 1; }
-    dockerd >"$1" 2>&1 </dev/null &
+    # Docker's proxy of a published port ends itself when it has no file left for one more connection, as under
+    # customers who come again and again while PostgreSQL is away.
+    dockerd --userland-proxy=false >"$1" 2>&1 </dev/null &
     chaos_daemon=$!
     until chaos_daemon_answers; do
         kill -0 "$chaos_daemon" 2>/dev/null || { chaos_daemon= && tail -1 "$1" && return 1; }

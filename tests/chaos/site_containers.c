@@ -345,6 +345,9 @@ static bool stop_part(enum part part)
 
 static bool start_part(enum part part)
 {
+    /* One that has failed some times is started again later and later. */
+    if (is(part, "restarting"))
+        docker("stop", part);
     return docker("start", part);
 }
 
