@@ -39,24 +39,43 @@ pid_t family_head(enum part part)
     return good && site_process_born(pid) == born ? pid : 0;
 }
 
-size_t family_of(pid_t head, pid_t ret[FAMILY_MAX])
+/* The head first, then all others there. */
+static size_t look(ino_t mounts, pid_t head, pid_t ret[FAMILY_MAX])
 {
     size_t count = 0;
-    ino_t mounts = family_namespace(head, "mnt");
+    DIR *folder = opendir("/proc");
 
     ret[count++] = head;
-    if (mounts == 0 || mounts == family_namespace(getpid(), "mnt"))
-        return count;
-    DIR *folder = opendir("/proc");
-    if (folder == NULL)
-        return count;
-    for (const struct dirent *entry; (entry = readdir(folder)) != NULL && count < FAMILY_MAX;) {
+    for (const struct dirent *entry;
+         folder != NULL && (entry = readdir(folder)) != NULL && count < FAMILY_MAX;) {
         pid_t pid = (pid_t)strtol(entry->d_name, NULL, 10);
         if (pid > 1 && pid != head && family_namespace(pid, "mnt") == mounts)
             ret[count++] = pid;
     }
-    closedir(folder);
+    if (folder != NULL)
+        closedir(folder);
     return count;
+}
+
+size_t family_of(pid_t head, pid_t ret[FAMILY_MAX])
+{
+    ino_t mounts = family_namespace(head, "mnt");
+
+    if (mounts != 0 && mounts != family_namespace(getpid(), "mnt"))
+        return look(mounts, head, ret);
+    ret[0] = head;
+    return 1;
+}
+
+void family_end_ours(void)
+{
+    pid_t pids[FAMILY_MAX];
+    size_t count = look(family_namespace(getpid(), "mnt"), getpid(), pids);
+
+    for (size_t i = 1; i < count; i++) {
+        if (pids[i] != getppid())
+            kill(pids[i], SIGKILL);
+    }
 }
 
 /* Until a look finds no new one. */

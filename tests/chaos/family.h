@@ -23,5 +23,7 @@ size_t family_of(pid_t head, pid_t ret[FAMILY_MAX]);
 void family_signal(enum part part, int number);
 /* kill -9 to all of them; they are gone on return. False: it has said that they are not. */
 bool family_kill(enum part part);
+/* Ends whoever else is in this process's mount namespace, but for its parent. */
+void family_end_ours(void);
 
 #endif

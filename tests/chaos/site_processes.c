@@ -198,13 +198,14 @@ static const char *beside(const char *name, char ret[PATH_MAX])
     return ret;
 }
 
-/* In the keeper: whatever was done to the parts, they can be stopped after this. */
+/* In the keeper. Nobody goes on asking; whatever was done to the parts, they can be stopped. */
 static void take_away(bool keep_logs)
 {
     char kept[PATH_MAX], path[PATH_SIZE];
     static const char keep[] = "rm -rf \"$1\"; cp -r \"$SAGA_STATE_DIR/log\" \"$1\" &&"
                                " echo \"the logs of the stack are in $1\"";
 
+    family_end_ours();
     for (unsigned part = 0; part < PARTS; part++)
         family_signal((enum part)part, SIGCONT);
     snprintf(kept, sizeof kept, "%.3000s/build/test-logs", stack_root());
