@@ -146,12 +146,13 @@ static void read_options(int argc, char **argv, struct options *ret)
 /* Markdown, as tests/README.md has it. */
 static void print_kinds(const struct options *options)
 {
-    printf("| kind | what | containers | processes |\n|---|---|---|---|\n");
+    printf("| kind | what |\n|---|---|\n");
     for (size_t i = 0; i < options->kinds_count; i++) {
         const struct fault_kind *kind = &options->kinds[i];
-        printf("| `%s` | %s | %s | %s |\n", kind->name, kind->what,
-               kind->forms & 1u << SITE_CONTAINERS ? "yes" : "",
-               kind->forms & 1u << SITE_PROCESSES ? "yes" : "");
+        const char *only = kind->forms == 1u << SITE_CONTAINERS  ? " (containers only)"
+                           : kind->forms == 1u << SITE_PROCESSES ? " (processes only)"
+                                                                 : "";
+        printf("| `%s` | %s%s |\n", kind->name, kind->what, only);
     }
 }
 
