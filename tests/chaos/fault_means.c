@@ -64,7 +64,7 @@ bool fault_out_of_memory(const struct site *site, struct fault *fault)
     enum part part = fault_victim(fault);
     long long ended = ended_for_memory() - fault->noted[0];
 
-    if (fault->noted[0] < 0 || ended <= 0)
+    if (fault->before[part] == 0 || fault->noted[0] < 0 || ended <= 0)
         return false;
     /* PostgreSQL is many processes: whichever is ended, it begins anew with all of them. */
     if (part != PART_POSTGRES && site_born(site, part) == fault->before[part])
