@@ -222,8 +222,10 @@ static int run(const struct options *options)
 {
     size_t good, bad;
     struct course course = {
-        .run = {.site = options->site, .seed = options->seed, .rate = options->rate},
-        .seconds = options->seconds,
+        .run = {.site = options->site,
+                .seed = options->seed,
+                .rate = options->rate,
+                .seconds = options->seconds},
     };
 
     course.run.faults = plan(options, &course.planned);

@@ -264,7 +264,7 @@ static void run_fault(struct course *course, struct fault *fault)
 
 static void run_faults(struct course *course)
 {
-    int64_t end_us = course->run.begin_us + (int64_t)course->seconds * 1000000;
+    int64_t end_us = course->run.begin_us + (int64_t)course->run.seconds * 1000000;
 
     for (size_t n = 0; n < course->planned && goes_on(course); n++) {
         struct fault *fault = &course->run.faults[n];

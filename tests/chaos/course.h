@@ -14,7 +14,6 @@
 struct course {
     struct run run; /* site, seed, rate, faults as planned: given; the rest becomes true */
     size_t planned; /* faults */
-    int seconds;    /* from the first order on; the fault that is under way then is the last */
 
     struct customers *customers;
     struct watch *watch;

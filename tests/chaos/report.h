@@ -13,7 +13,7 @@ struct run {
     const struct site *site;
     uint64_t seed;
     double rate;
-    int seconds;              /* that were asked for; 0: not told */
+    int seconds; /* of load, from the first order on; the fault under way then is the last */
     int64_t begin_us, end_us; /* of the load */
     struct fault *faults;
     size_t faults_count; /* that were begun */
