@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "support/auditor.h"
 #include "support/broker.h"
@@ -200,6 +201,65 @@ Test(undelivered, event_that_is_refused_is_parked_and_said_again)
     free(body);
     auditor_rest();
     settle(traffic);
+}
+
+/* ---- a row that somebody takes out ---- */
+
+static bool order_svc_says(const char *what)
+{
+    struct http_answer *answer =
+        http_call(stack_address("ORDER_API"), "GET", "/readyz", NULL, NULL, 5000);
+    bool says = answer != NULL && answer->status == 200 && strstr(answer->body, what) != NULL;
+    http_answer_free(answer);
+    return says;
+}
+
+/* What order-svc has used of the processors, in clock ticks. */
+static int64_t ticks_used(void)
+{
+    struct stack_part part;
+    char path[40];
+    long long user = -1, kernel = 0;
+    cr_assert(stack_part("order-svc", &part) && part.pid > 0);
+    snprintf(path, sizeof path, "/proc/%d/stat", (int)part.pid);
+    FILE *file = fopen(path, "r");
+    cr_assert_not_null(file);
+    cr_assert_eq(fscanf(file, "%*d (%*[^)]) %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lld %lld",
+                        &user, &kernel),
+                 2);
+    fclose(file);
+    return user + kernel;
+}
+
+/* Of the last two rows that are out the first is gone, and neither is known to be out. */
+static void take_one_out(void)
+{
+    db_run(DB_ORDER,
+           "CREATE TABLE taken_out AS SELECT o.* FROM outbox o JOIN lane USING (lane)"
+           " WHERE seq = acked - 1 ORDER BY created_at DESC LIMIT 1;"
+           "DELETE FROM outbox o USING taken_out t WHERE o.lane = t.lane AND o.seq = t.seq;"
+           "UPDATE lane SET acked = acked - 2 WHERE lane IN (SELECT lane FROM taken_out)");
+}
+
+/* It is told once, and not looked for all the time; put back, it is sent. */
+Test(undelivered, a_missing_row_is_told_and_waited_for)
+{
+    static const char told[] = " is missing: no row behind it is sent";
+    struct order_answer order = order_send(order_body(NULL, NULL, NULL), "Prefer: wait=20\r\n");
+    cr_assert_str_eq(order_text(&order, "status"), "completed");
+    order_answer_free(&order);
+    int64_t before = stack_log_count("order-svc", told);
+    cr_assert(stack_kill("order-svc"));
+    take_one_out();
+    cr_assert(stack_up("order-svc", NULL));
+    cr_assert(CLOCK_UNTIL(SOON_S, order_svc_says("outbox: a row is missing")));
+    int64_t ticks = ticks_used(), from_us = clock_us();
+    cr_assert(CLOCK_UNTIL(10, clock_us() - from_us > 3000000));
+    cr_assert_lt(ticks_used() - ticks, sysconf(_SC_CLK_TCK), "it is looked for all the time");
+    cr_assert_eq(stack_log_count("order-svc", told), before + 1);
+    db_run(DB_ORDER, "INSERT INTO outbox SELECT * FROM taken_out; DROP TABLE taken_out");
+    cr_assert(CLOCK_UNTIL(SOON_S, order_svc_says("\"status\":\"ready\"")));
+    auditor_holds(SETTLE_S);
 }
 
 /* ---- deliveries ---- */
