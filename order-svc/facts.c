@@ -32,6 +32,11 @@ static const struct {
     {FACT_CANCELLED, "order.cancelled"},
 };
 
+bool order_facts_known(int32_t facts)
+{
+    return (facts & ~(2 * FACT_DEADLINE_EXCEEDED - 1)) == 0;
+}
+
 bool order_is_final(int32_t facts)
 {
     return (facts & (FACT_COMPLETED | FACT_CANCELLED)) != 0;

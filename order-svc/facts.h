@@ -3,6 +3,9 @@
  *
  * Status and reason are functions of the set: so late, repeated and reordered events cannot move an
  * order backwards, and there is one place to read, test and prove.
+ *
+ * A later version of the program may know more facts, and run beside this one. What this one does
+ * not know it keeps: it only ever adds to the set. But it cannot say what status the order has.
  */
 #ifndef ORDER_FACTS_H
 #define ORDER_FACTS_H
@@ -32,6 +35,8 @@ enum order_fact {
     FACT_DEADLINE_EXCEEDED = 1 << 18
 };
 
+/* No fact is there that only a later version knows: then it can be told what it is. */
+bool order_facts_known(int32_t facts);
 /* "pending" "paid" "reserved" "shipped" "completed" | "cancelling" "cancelled". */
 const char *order_status(int32_t facts);
 /* The same, for rows of (facts, count). */

@@ -23,6 +23,9 @@ const struct saga_problem order_problems[] = {
     {"idempotency_in_progress", "A request with this key is still being worked on",
      "The first request with this Idempotency-Key has no answer yet. Send the same request again "
      "after Retry-After: it will be answered as the first one was."},
+    {"later_version", "A later version of the service knows more of this order",
+     "The order was last changed by a later version, and this one does not understand all of it. "
+     "Nothing is lost. Ask again: another instance may know, or this one once it is updated."},
     {NULL, NULL, NULL},
 };
 
@@ -52,8 +55,18 @@ void order_location(const struct saga_uuid *order_id, char ret_location[ORDER_LO
     snprintf(ret_location, ORDER_LOCATION_SIZE, "/v1/orders/%s", id);
 }
 
+static void reply_later_version(struct saga_request *request)
+{
+    saga_request_problem(request, 503, "later_version",
+                         "A later version of the service has written of this order.", 1);
+}
+
 void order_reply(struct saga_request *request, int status, const struct order_view *view)
 {
+    if (!order_facts_known(view->facts)) {
+        reply_later_version(request);
+        return;
+    }
     struct saga_json json = {0};
     saga_json_open(&json, NULL, '{');
     saga_json_text(&json, "object", SAGA_TEXT("order"));
@@ -139,9 +152,12 @@ static void timeline_found(struct saga_request *request)
         order_reply_not_found(request);
     } else {
         saga_json_open(&json, NULL, '{');
-        timeline_write(&json, "data", view->timeline);
-        saga_json_close(&json, '}');
-        saga_request_reply_json(request, 200, saga_json_done(&json));
+        if (timeline_write(&json, "data", view->timeline)) {
+            saga_json_close(&json, '}');
+            saga_request_reply_json(request, 200, saga_json_done(&json));
+        } else {
+            reply_later_version(request);
+        }
     }
     saga_json_clear(&json);
 }

@@ -26,6 +26,7 @@ extern const struct saga_query order_find; /* key: the order id; row: struct ord
 #define ORDER_LOCATION_SIZE 64
 void order_location(const struct saga_uuid *order_id, char ret_location[ORDER_LOCATION_SIZE]);
 /* Answers with the order. */
+/* 503 if only a later version of the program can tell what the order is. */
 void order_reply(struct saga_request *request, int status, const struct order_view *view);
 /* The id in the path; if it is none, the request has been answered 404. */
 bool order_path_id(struct saga_request *request, struct saga_uuid *ret_id);

@@ -121,7 +121,8 @@ static void order_was_read(struct saga_request *request)
 {
     struct post *post = saga_request_kept(request);
     const struct order_view *view = saga_request_row(request);
-    if (saga_request_outcome(request) != SAGA_COMMITTED || view == NULL) {
+    if (saga_request_outcome(request) != SAGA_COMMITTED || view == NULL ||
+        !order_facts_known(view->facts)) {
         /* It is there all the same: who is told 503 and has no key would order once more. */
         answer_placed(request, post, 202);
         return;
@@ -154,6 +155,10 @@ static void wait_is_over(struct saga_request *request)
         return;
     }
     memcpy(&news, saga_request_news(request).at, sizeof news);
+    if (!order_facts_known(news.facts)) {
+        answer_placed(request, post, 202);
+        return;
+    }
     struct order_view view = placed_view(post);
     view.facts = news.facts;
     view.refunded = news.refunded;

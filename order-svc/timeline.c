@@ -86,16 +86,15 @@ static bool read_entry(struct saga_text line, struct entry *ret_entry)
     return ret_entry->event.len > 0 && line.len > 0;
 }
 
-/* Lines that are none of ours are left out. */
-static size_t read_entries(struct saga_text timeline, struct entry entries[ENTRIES_MAX])
+static bool read_entries(struct saga_text timeline, struct entry entries[ENTRIES_MAX],
+                         size_t *ret_count)
 {
-    size_t count = 0;
-    while (timeline.len > 0 && count < ENTRIES_MAX) {
-        struct entry *entry = &entries[count];
-        if (read_entry(take(&timeline, '\n'), entry))
-            entry->number = count++;
+    for (*ret_count = 0; timeline.len > 0; (*ret_count)++) {
+        if (*ret_count == ENTRIES_MAX || !read_entry(take(&timeline, '\n'), &entries[*ret_count]))
+            return false;
+        entries[*ret_count].number = *ret_count;
     }
-    return count;
+    return true;
 }
 
 static bool begins(struct saga_text text, const char *prefix)
@@ -124,10 +123,12 @@ static void write_number(struct saga_json *json, const char *name, int64_t numbe
         saga_json_int(json, name, number);
 }
 
-void timeline_write(struct saga_json *json, const char *name, struct saga_text timeline)
+bool timeline_write(struct saga_json *json, const char *name, struct saga_text timeline)
 {
     struct entry entries[ENTRIES_MAX];
-    size_t count = read_entries(timeline, entries);
+    size_t count;
+    if (!read_entries(timeline, entries, &count))
+        return false;
     qsort(entries, count, sizeof *entries, compare); /* two topics may be heard in either order */
     saga_json_open(json, name, '[');
     for (size_t i = 0; i < count; i++) {
@@ -144,4 +145,5 @@ void timeline_write(struct saga_json *json, const char *name, struct saga_text t
         saga_json_close(json, '}');
     }
     saga_json_close(json, ']');
+    return true;
 }

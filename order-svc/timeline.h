@@ -17,7 +17,8 @@ struct saga_text timeline_said(struct saga_tx *tx, struct saga_text timeline,
                                struct saga_text reason);
 
 /* As the API shows it, oldest first: an array of { at, service, event, reason, topic, partition,
- * offset }. */
-void timeline_write(struct saga_json *json, const char *name, struct saga_text timeline);
+ * offset }. False, and nothing is written, if one of its lines is none of ours: a later version has
+ * written it. Said and heard events go behind such lines and change nothing in them. */
+bool timeline_write(struct saga_json *json, const char *name, struct saga_text timeline);
 
 #endif

@@ -36,6 +36,7 @@ struct saga_request {
     char id[65];
     void *kept;
     struct saga_json faults;
+    const char *problem; /* the code that it is answered with; NULL: none */
 
     /* what it waits for: one thing at a time */
     saga_then then;

@@ -269,7 +269,8 @@ void request_answer(struct saga_request *request, int status, const char *conten
     const char *path = request->route ? request->route->route->path : "";
     if (status >= 500 && strcmp(path, "/readyz") != 0) { /* that is its normal way to say no */
         struct log_about about = {.traceparent = request->traceparent};
-        log_line(LOG_WARN, &about, "%s %s: %d", http_method(request->exchange), path, status);
+        log_line(LOG_WARN, &about, "%s %s: %d %s", http_method(request->exchange), path, status,
+                 request->problem ? request->problem : "");
     }
     http_answer(request->exchange, status, content_type, body);
 }
@@ -292,6 +293,7 @@ void saga_request_problem(struct saga_request *request, int status, const char *
                           const char *detail, int retry_after_s)
 {
     char text[160];
+    request->problem = code;
     const struct saga_problem *problem = door_problem(request->door, saga_text(code));
     struct saga_json json = {0};
     saga_json_open(&json, NULL, '{');

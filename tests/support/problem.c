@@ -21,6 +21,7 @@ static const struct {
     {"order_not_found", "There is no such order"},
     {"order_not_cancellable", "The order can no longer be cancelled"},
     {"sku_not_found", "There is no such SKU"},
+    {"later_version", "A later version of the service knows more of this order"},
     {"not_found", "Nothing is here"},
     {"method_not_allowed", "The method is not taken here"},
     {"unsupported_media_type", "The body is of another type"},

@@ -150,6 +150,31 @@ Test(handlers, an_order_completes)
     cr_assert_eq(world_count(world, WORLD_ORDER, "timer"), 0);
 }
 
+/* What only a later version knows of an order stays, whatever this one adds. */
+Test(handlers, what_a_later_version_wrote_stays)
+{
+    static const char *const methods[] = {"pm_card", "pm_card_declined"};
+    static const char line[] = "2 order.held v2 {\"by\":\"somebody\"}\n";
+    for (int i = 0; i < 2; i++) {
+        struct saga_uuid id = place(methods[i], ITEMS, HOME);
+        world_adopt(world, &id);
+        struct order_row *order =
+            (struct order_row *)(uintptr_t)world_find(world, WORLD_ORDER, "orders", &id);
+        char timeline[400];
+        snprintf(timeline, sizeof timeline, "%.*s%s", (int)order->timeline.len, order->timeline.at,
+                 line);
+        order->timeline = saga_text(timeline);
+        order->facts |= 1 << 30 | 1 << 19;
+        cr_assert_not(order_facts_known(order->facts));
+        world_settle(world);
+        order = (struct order_row *)(uintptr_t)world_find(world, WORLD_ORDER, "orders", &id);
+        cr_assert_eq(order->facts & (1 << 30 | 1 << 19), 1 << 30 | 1 << 19);
+        cr_assert_str_eq(order_status(order->facts), i == 0 ? "completed" : "cancelled");
+        cr_assert_eq(memcmp(order->timeline.at, timeline, strlen(timeline)), 0);
+        cr_assert_gt(order->timeline.len, strlen(timeline));
+    }
+}
+
 Test(handlers, each_step_refuses_with_its_reasons)
 {
     struct saga_uuid id = run("pm_card_declined", ITEMS, HOME);
@@ -388,6 +413,13 @@ Test(facts, a_fact_more_never_moves_an_order_backwards)
                 cr_assert_str_neq(then, "pending");
         }
     }
+}
+
+Test(facts, those_of_a_later_version_are_told_apart)
+{
+    cr_assert(order_facts_known(0));
+    for (int i = 0; i < 32; i++)
+        cr_assert_eq(order_facts_known((int32_t)(UINT32_C(1) << i)), i <= 18, "%d", i);
 }
 
 Test(facts, a_refusal_wins_over_the_customer_and_he_over_the_deadline)

@@ -19,7 +19,7 @@ static const char body[] =
     "\"unit_amount\":3}],\"payment_method\":\"pm_card\",\"shipping_address\":{\"country\":\"DE\"}}";
 
 /* What becomes of a read of the order. */
-enum reads { READS_LOST, READS_NO_ROW, READS_PENDING, READS_FINAL };
+enum reads { READS_LOST, READS_NO_ROW, READS_LATER, READS_PENDING, READS_FINAL };
 
 struct saga_request {
     struct arena arena;
@@ -138,7 +138,9 @@ void saga_request_query(struct saga_request *request, const struct saga_query *q
     static struct order_view view = {
         .items = {"[]", 2}, .shipping_address = {"{}", 2}, .metadata = {"{}", 2}};
     view.order_id = saga_uuid_new();
-    view.facts = request->reads == READS_FINAL ? FACT_COMPLETED : FACT_CREATED;
+    view.facts = request->reads == READS_FINAL   ? FACT_COMPLETED
+                 : request->reads == READS_LATER ? FACT_COMPLETED | 1 << 24
+                                                 : FACT_CREATED;
     request->outcome = request->reads == READS_LOST ? SAGA_BUSY : SAGA_COMMITTED;
     request->row = request->reads <= READS_NO_ROW ? NULL : &view;
     then(request);
@@ -273,7 +275,7 @@ static struct saga_request post(const struct saga_request *caller, enum reads re
 Test(post_order, placed_and_not_read)
 {
     for (size_t i = 0; i < sizeof callers / sizeof *callers; i++)
-        for (enum reads reads = READS_LOST; reads <= READS_NO_ROW; reads++) {
+        for (enum reads reads = READS_LOST; reads <= READS_LATER; reads++) {
             struct saga_request request = post(&callers[i], reads);
             cr_assert_eq(request.status, 202, "%zu: %d %s", i, request.status, request.answer);
             cr_assert_not_null(strstr(request.answer, "\"id\":\"" ID "\",\"status\":\"pending\""));
