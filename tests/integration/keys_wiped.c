@@ -100,6 +100,7 @@ Test(keys_wiped, nor_while_the_service_runs)
     for (int i = 0; i < 2; i++) /* each waits its time for the database */
         cr_assert_not(makes_a_new_order(i, &first[i]));
     cr_assert(stack_up("postgres", NULL));
+    setenv("SAGA_OWNER_DATABASE_URL", stack_address("ORDER_DB"), 1);
     char *output = program_run("order-svc", "migrate");
     cr_assert_not_null(output);
     free(output);
