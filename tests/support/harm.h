@@ -1,6 +1,7 @@
 /*
  * harm.h: a test that does harm to the stack under load: customers place orders over every path and
- * the auditor looks all the time; in the end every order is there once, and at its end.
+ * the auditor looks all the time; in the end every order is there once, as its customer was told,
+ * and at its end.
  */
 #ifndef SUPPORT_HARM_H
 #define SUPPORT_HARM_H

@@ -17,6 +17,7 @@
 #define TIMEOUT_MS 5000
 #define AGAIN_US 100000
 #define WISHES_MAX 1024
+#define CUSTOMERS 100
 #define CANCEL UINT64_C(0x8000000000000000) /* of a tag */
 
 struct traffic {
@@ -63,7 +64,7 @@ static void send_order(struct traffic *traffic, size_t n)
              "{\"sku\":\"%s\",\"quantity\":%zu,\"unit_amount\":%zu},"
              "{\"sku\":\"SKU-7\",\"quantity\":1,\"unit_amount\":100}],"
              "\"payment_method\":\"%s\",\"shipping_address\":{\"country\":\"%s\"}}",
-             n % 100, sku, n % 3 + 1, n % 1000, methods[n % 8], n % 17 == 3 ? "AQ" : "DE");
+             n % CUSTOMERS, sku, n % 3 + 1, n % 1000, methods[n % 8], n % 17 == 3 ? "AQ" : "DE");
     http_pool_send(traffic->pool, n, "POST", "/v1/orders", headers, body);
 }
 
@@ -191,6 +192,11 @@ struct traffic *traffic_begin(double rate)
 const char *traffic_keys(const struct traffic *traffic)
 {
     return traffic->keys;
+}
+
+void traffic_key(const struct traffic *traffic, size_t n, char *buffer, size_t size)
+{
+    snprintf(buffer, size, "cus_%zu %s-%zu", n % CUSTOMERS, traffic->keys, n);
 }
 
 size_t traffic_accepted(const struct traffic *traffic)

@@ -15,6 +15,8 @@ struct traffic;
 struct traffic *traffic_begin(double rate);
 /* The prefix of its keys: different in every run. */
 const char *traffic_keys(const struct traffic *traffic);
+/* The nth key as order_db keeps it: "cus_5 k123-5", the customer and the key. */
+void traffic_key(const struct traffic *traffic, size_t n, char *buffer, size_t size);
 /* Orders that have their answer so far; any thread. */
 size_t traffic_accepted(const struct traffic *traffic);
 /* Cancels so far that were refused, since the order had shipped; any thread. */
