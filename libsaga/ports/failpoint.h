@@ -41,7 +41,12 @@
     POINT(lane_drained, true, "that lane is drained, its lock not given back")                     \
     POINT(refused_unparked, true, "the broker refuses an event, it is not parked")                 \
     POINT(refused_said, true, "it is said again, the lane does not know")                          \
-    POINT(partitions_unread, false, "partitions are given, nothing is read")
+    POINT(partitions_unread, true, "partitions are given, nothing is read")                        \
+    POINT(drain_begun, true, "told to end, the records that are held are not let go")              \
+    POINT(drain_ended, true, "all is done, the group is not left nor the last offsets told")       \
+    POINT(reads_unasked, true, "reads are with the database thread, the database is not asked")    \
+    POINT(republish_said, true, "a row of a topic is said again, the others are not")              \
+    POINT(tables_half_made, true, "migrate has made the library's tables, not the service's")
 
 enum failpoint {
 #define FAILPOINT_ENUM(name, fails, where) FAILPOINT_##name,

@@ -279,8 +279,11 @@ void kafka_on_rebalance(rd_kafka_t *client, rd_kafka_resp_err_t err,
 {
     (void)client;
     if (err == RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS) {
-        (void)FAILPOINT(partitions_unread);
-        on_assign(opaque, list);
+        struct kafka_consumer *consumer = opaque;
+        if (FAILPOINT(partitions_unread))
+            snprintf(consumer->error, sizeof consumer->error, "a failpoint");
+        else
+            on_assign(consumer, list);
     } else {
         on_revoke(opaque);
     }

@@ -388,7 +388,9 @@ void *engine_run(void *opaque)
     }
     sources_expire(engine);
     sources_forget(engine);
-    if (engine->consumer != NULL)
+    if (engine->consumer != NULL && FAILPOINT(drain_ended))
+        kafka_consumer_drop(engine->consumer);
+    else if (engine->consumer != NULL)
         kafka_consumer_leave(engine->consumer);
     relay_close(engine);
     return NULL;

@@ -1,6 +1,7 @@
 /* reader_database.c: the reader's database thread: connects, reads the epoch, runs rounds. */
 #include "runtime/reader_inside.h"
 
+#include "ports/failpoint.h"
 #include "ports/log.h"
 #include "ports/system.h"
 
@@ -148,6 +149,8 @@ static bool round_run(struct reader *reader)
 {
     struct round *round = &reader->round;
 
+    if (FAILPOINT(reads_unasked))
+        pg_disconnect(reader->pg);
     for (size_t i = 0; i < round->count; i++)
         statement_send(reader, &round->statements[i]);
     enum pg_status status = pg_sync(reader->pg);

@@ -75,6 +75,8 @@ bool recover(struct engine *engine, size_t from, size_t to)
         }
     } while (in_doubt && !look_up(engine, &happened));
     engine->in_doubt = false;
+    if (in_doubt && !happened)
+        log_line(LOG_INFO, NULL, "a commit in doubt had not happened");
     if (happened) {
         log_line(LOG_INFO, NULL, "a commit in doubt had happened");
         engine_announce(engine, from, to);

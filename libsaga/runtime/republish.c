@@ -8,6 +8,7 @@
  */
 #include <stdio.h>
 
+#include "ports/failpoint.h"
 #include "runtime/config.h"
 #include "runtime/outbox.h"
 #include "saga_sql.h"
@@ -55,6 +56,8 @@ static void say(struct republish *work, int32_t lane, const struct outbox_row *r
         if (verdict == SAGA_RETRY)
             kafka_producer_flush(work->producer, FULL_MS);
     }
+    if (FAILPOINT(republish_said))
+        fail(work, "a failpoint");
     if (verdict == SAGA_POISON)
         delivered(work, lane, row->seq, verdict, "by the producer");
     else if (verdict == SAGA_FATAL)

@@ -8,6 +8,7 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
+#include "ports/failpoint.h"
 #include "ports/kafka.h"
 #include "ports/postgres.h"
 #include "ports/redis.h"
@@ -61,6 +62,8 @@ static int migrate(const struct saga_service *service)
     enum pg_status status = pg_connect(pg, 10000);
     if (status == PG_OK)
         status = pg_execute(pg, sql_schema);
+    if (FAILPOINT(tables_half_made))
+        pg_disconnect(pg);
     if (status == PG_OK)
         status = pg_execute(pg, service->schema);
     if (status != PG_OK)

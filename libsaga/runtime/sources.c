@@ -210,8 +210,10 @@ static void add_held(struct engine *engine, const struct kafka_record *urgent, s
 
 static unsigned take_records(struct engine *engine)
 {
-    if (atomic_load(&engine->draining))
+    if (atomic_load(&engine->draining)) {
+        engine_lose_if(engine, FAILPOINT(drain_begun));
         sources_forget(engine); /* for the next life; nothing waits for its time any more */
+    }
     if (engine->consumer == NULL || atomic_load(&engine->draining) || !room(engine))
         return 0;
     size_t before = batch_count(engine->batch), max = (size_t)config.batch_max - before;

@@ -12,9 +12,12 @@
 
 #include "support/broker.h"
 #include "support/clock.h"
+#include "support/command.h"
 #include "support/db.h"
+#include "support/metric.h"
 #include "support/program.h"
 #include "support/stack.h"
+#include "support/told.h"
 
 #define PROCESSES_MAX 256
 #define SOME_LETTERS 3
@@ -28,11 +31,11 @@ const char *const services[SERVICES] = {"order-svc", "payment-svc", "inventory-s
  * written for an event. */
 static const struct {
     enum db db;
-    const char *event, *table, *but;
-} traits[SERVICES] = {{DB_ORDER, "order.created", "orders", "facts = 1"},
-                      {DB_PAYMENT, "payment.done", "payment", "false"},
-                      {DB_INVENTORY, "inventory.reserved", "reservation", "false"},
-                      {DB_SHIPPING, "order.shipped", "parcel", "false"}};
+    const char *event, *table, *but, *address;
+} traits[SERVICES] = {{DB_ORDER, "order.created", "orders", "facts = 1", "ORDER_API"},
+                      {DB_PAYMENT, "payment.done", "payment", "false", "PAYMENT_OPS"},
+                      {DB_INVENTORY, "inventory.reserved", "reservation", "false", "INVENTORY_API"},
+                      {DB_SHIPPING, "order.shipped", "parcel", "false", "SHIPPING_OPS"}};
 
 static struct failpoint_control *controls[SERVICES];
 
@@ -73,7 +76,7 @@ static void arm(enum service service, enum failpoint point, enum fault fault, in
     control->fired = 0;
     control->next = 0;
     control->passed[point] = 0;
-    control->fault = (int)(fault > FAIL ? PAUSE : fault);
+    control->fault = (int)fault;
     control->countdown = nth;
     control->armed = (int)point + 1;
 }
@@ -98,15 +101,14 @@ static bool terminate(const char *name)
 /* ---- PostgreSQL goes down ---- */
 
 /* Halts the server and all that it has started, the first one first, so that it starts no more. */
-static size_t halt_server(pid_t ret_pids[PROCESSES_MAX])
+static size_t halt_server(pid_t postmaster, pid_t ret_pids[PROCESSES_MAX])
 {
-    struct stack_part part;
     char path[64];
     size_t count = 0;
-    if (!stack_part("postgres", &part) || part.pid <= 1 || kill(part.pid, SIGSTOP) != 0)
+    if (kill(postmaster, SIGSTOP) != 0)
         return 0;
-    ret_pids[count++] = part.pid;
-    snprintf(path, sizeof path, "/proc/%d/task/%d/children", (int)part.pid, (int)part.pid);
+    ret_pids[count++] = postmaster;
+    snprintf(path, sizeof path, "/proc/%d/task/%d/children", (int)postmaster, (int)postmaster);
     FILE *children = fopen(path, "re");
     for (int pid; children != NULL && count < PROCESSES_MAX && fscanf(children, "%d", &pid) == 1;)
         if (kill(pid, SIGSTOP) == 0)
@@ -116,17 +118,64 @@ static size_t halt_server(pid_t ret_pids[PROCESSES_MAX])
     return count;
 }
 
-/* The service waits at the point for two seconds: before it sends COMMIT, or its answer. */
-static bool kill_server(enum service service, enum fault fault)
+static bool kill_server(pid_t postmaster)
 {
     pid_t pids[PROCESSES_MAX];
-    const _Atomic int *sent = &controls[service]->passed[FAILPOINT_commit_unanswered];
-    int before = *sent;
-    size_t count = halt_server(pids);
-    bool in_time = fault == COMMIT_DONE || CLOCK_UNTIL(FIRE_S, *sent > before);
+    size_t count = halt_server(postmaster, pids);
     for (size_t i = 0; i < count; i++)
         kill(pids[i], SIGKILL);
-    return in_time && count > 1 && CLOCK_UNTIL(FIRE_S, is_gone(pids[0]));
+    return count > 1 && CLOCK_UNTIL(FIRE_S, is_gone(pids[0]));
+}
+
+static bool administer(const char *sql)
+{
+    char command[200];
+    snprintf(command, sizeof command, "psql -Xq \"$ADMIN_DB\" -c \"%s\" >&2", sql);
+    return command_run(stack_root(), (const char *const[]){"sh", "-c", command, NULL}, NULL) == 0;
+}
+
+/* A COMMIT waits, done and on the disk, for a standby that is none: its answer does not leave. When
+ * the server is back it knows nothing of that standby. */
+static bool is_done_unanswered(enum service service)
+{
+    bool waits = administer("ALTER SYSTEM SET synchronous_standby_names = 'nobody'") &&
+                 administer("SELECT pg_reload_conf()") &&
+                 CLOCK_UNTIL(FIRE_S, db_int(traits[service].db,
+                                            "SELECT count(*) FROM pg_stat_activity WHERE"
+                                            " wait_event = 'SyncRep' AND application_name = $1",
+                                            services[service]) > 0);
+    bool reset = administer("ALTER SYSTEM RESET synchronous_standby_names");
+    if (!waits)
+        administer("SELECT pg_reload_conf()");
+    return waits && reset;
+}
+
+/* The service has sent its rows, and waits two seconds before it sends COMMIT. */
+static bool is_unsent(enum service service)
+{
+    arm(service, FAILPOINT_batch_flushed, PAUSE, 2);
+    return has_fired(service);
+}
+
+/* What the service finds out when the server is back; that is what proves that it was in doubt.
+ * Again, if it had nothing to say in that transaction: then there is nothing to doubt. */
+static bool fire_server(enum service service, enum fault fault)
+{
+    const char *finding = fault == COMMIT_DONE ? "a commit in doubt had happened"
+                                               : "a commit in doubt had not happened";
+    struct stack_part server;
+    bool found = false;
+    controls[service]->fired = controls[service]->passed[FAILPOINT_commit_unanswered] = 0;
+    for (int tries = 0; tries < 5 && !found; tries++) {
+        int64_t before = stack_log_count(services[service], finding);
+        if (!stack_part("postgres", &server) || server.pid <= 1 ||
+            !(fault == COMMIT_DONE ? is_done_unanswered(service) : is_unsent(service)) ||
+            !kill_server(server.pid) || !stack_up("postgres", NULL))
+            return false;
+        found = CLOCK_UNTIL(FIRE_S / 2, stack_log_count(services[service], finding) > before);
+    }
+    controls[service]->fired = found;
+    return found;
 }
 
 /* ---- occasions ---- */
@@ -178,9 +227,12 @@ static bool fire_idle(enum service service, enum failpoint point, enum fault fau
     bool ended = traffic_end(*traffic, FIRE_ANSWERS_S);
     arm(service, point, fault, 1);
     bool fired = has_fired(service);
+    const char *wrong = ended ? told_wrong_traffic(*traffic) : "orders without an answer";
+    if (wrong != NULL)
+        printf("    %s\n", wrong);
     traffic_free(*traffic);
     *traffic = traffic_begin(FIRE_RATE);
-    return ended && fired;
+    return fired && wrong == NULL;
 }
 
 static int64_t letters(enum service service)
@@ -286,8 +338,48 @@ static bool fire_due(enum service service, enum failpoint point, enum fault faul
     return fired;
 }
 
+/* It is told to end. */
+static bool fire_ending(enum service service, enum failpoint point, enum fault fault)
+{
+    arm(service, point, fault, 1);
+    return terminate(services[service]) && controls[service]->fired > 0;
+}
+
+/* Somebody looks at its metrics, some of which the database knows. */
+static bool fire_reading(enum service service, enum failpoint point, enum fault fault)
+{
+    arm(service, point, fault, 1);
+    return CLOCK_UNTIL(FIRE_S, ({
+                           (void)metric_of(stack_address(traits[service].address), "build_info");
+                           controls[service]->fired > 0;
+                       }));
+}
+
+/* A command of its program, beside it; run again, it does what it should. */
+static bool fire_command(enum service service, enum failpoint point, enum fault fault,
+                         const char *arguments)
+{
+    arm(service, point, fault, 1);
+    char *cut_off = program_run(services[service], arguments);
+    bool as_told = (cut_off != NULL) == (fault == PAUSE), fired = has_fired(service);
+    char *again = program_run(services[service], arguments);
+    bool good = as_told && fired && again != NULL;
+    free(cut_off);
+    free(again);
+    return good;
+}
+
+static bool fire_republishing(enum service service, enum failpoint point, enum fault fault)
+{
+    char arguments[64];
+    snprintf(arguments, sizeof arguments, "republish %s", traits[service].event);
+    return fire_command(service, point, fault, arguments);
+}
+
 bool fire(enum service service, enum failpoint point, enum fault fault, struct traffic **traffic)
 {
+    if (fault > FAIL)
+        return fire_server(service, fault);
     switch (point) {
     case FAILPOINT_start_connected:
     case FAILPOINT_start_lane_taken:
@@ -306,6 +398,15 @@ bool fire(enum service service, enum failpoint point, enum fault fault, struct t
     case FAILPOINT_lane_adopted:
     case FAILPOINT_lane_drained:
         return fire_inheriting(service, point, fault);
+    case FAILPOINT_drain_begun:
+    case FAILPOINT_drain_ended:
+        return fire_ending(service, point, fault);
+    case FAILPOINT_reads_unasked:
+        return fire_reading(service, point, fault);
+    case FAILPOINT_republish_said:
+        return fire_republishing(service, point, fault);
+    case FAILPOINT_tables_half_made:
+        return fire_command(service, point, fault, "migrate");
     default:
         break;
     }
@@ -313,7 +414,17 @@ bool fire(enum service service, enum failpoint point, enum fault fault, struct t
         return fire_behind(service, leads_to(point), point, fault);
     bool rare = point == FAILPOINT_outbox_untruncated || point == FAILPOINT_keys_unexpired;
     arm(service, point, fault, rare ? 1 : 2);
-    return has_fired(service) && (fault <= FAIL || kill_server(service, fault));
+    return has_fired(service);
+}
+
+bool fire_beside(enum failpoint point)
+{
+    return point == FAILPOINT_republish_said || point == FAILPOINT_tables_half_made;
+}
+
+bool fire_ends(enum failpoint point)
+{
+    return point == FAILPOINT_drain_begun || point == FAILPOINT_drain_ended;
 }
 
 bool fire_end(enum service service, enum failpoint point)
@@ -321,6 +432,17 @@ bool fire_end(enum service service, enum failpoint point)
     controls[service]->armed = controls[service]->next = 0;
     return (point != FAILPOINT_refused_unparked && point != FAILPOINT_refused_said) ||
            forbid_records(service, false);
+}
+
+bool fire_parks(enum failpoint point)
+{
+    return point == FAILPOINT_letters_taken || point == FAILPOINT_refused_unparked ||
+           point == FAILPOINT_refused_said;
+}
+
+int64_t fire_parked(enum service service)
+{
+    return db_int(traits[service].db, "SELECT count(*) FROM dead_letter", NULL);
 }
 
 /* An event that is refused is unsent, and then a letter: asked for in that order. */

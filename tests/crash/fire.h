@@ -7,6 +7,7 @@
 #define CRASH_FIRE_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "libsaga/ports/failpoint.h"
 #include "support/traffic.h"
@@ -19,7 +20,8 @@ enum service { ORDER_SVC, PAYMENT_SVC, INVENTORY_SVC, SHIPPING_SVC, SERVICES };
 extern const char *const services[SERVICES];
 
 /* Those of a failpoint; and PostgreSQL is killed, with all its processes, while COMMIT has no
- * answer: it has done it, or never saw it. */
+ * answer: it has done it, or never saw it. Then it is up again when fire returns, and the service
+ * has said that it was in doubt, and found out. */
 enum fault {
     KILL = FAILPOINT_KILL,
     PAUSE = FAILPOINT_PAUSE,
@@ -37,8 +39,15 @@ bool fire_can(enum service service, enum failpoint point);
 
 /* False: it has not fired. The load may be ended and begun anew. */
 bool fire(enum service service, enum failpoint point, enum fault fault, struct traffic **traffic);
+/* The point is in a command that runs beside the service; or where the service ends. */
+bool fire_beside(enum failpoint point);
+bool fire_ends(enum failpoint point);
 /* Nothing fires any more, and what was done to bring the service there is taken back. */
 bool fire_end(enum service service, enum failpoint point);
+/* That service parks messages when the point fires: they are the occasion. */
+bool fire_parks(enum failpoint point);
+/* How many it has parked, ever. */
+int64_t fire_parked(enum service service);
 /* Redrives what is parked, until nothing is; without load, while all services run. */
 bool fire_mend(enum service service);
 

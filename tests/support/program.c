@@ -11,12 +11,15 @@
 
 char *program_run(const char *service, const char *arguments)
 {
-    char line[600], database[24], *output = NULL;
+    char line[1200], database[24], *output = NULL;
     snprintf(database, sizeof database, "%.*s_DB", (int)strcspn(service, "-"), service);
     for (char *c = database; *c != '\0'; c++)
         *c = (char)toupper((unsigned char)*c);
-    snprintf(line, sizeof line, "SAGA_DATABASE_URL='%s' SAGA_KAFKA_BOOTSTRAP=%s build/bin/%s %s",
-             stack_address(database), stack_address("KAFKA_BOOTSTRAP"), service, arguments);
+    const char *bin = getenv("SAGA_TEST_BIN"), *url = stack_address(database);
+    snprintf(line, sizeof line,
+             "SAGA_DATABASE_URL='%s' SAGA_OWNER_DATABASE_URL='%s' SAGA_KAFKA_BOOTSTRAP=%s %s/%s %s",
+             url, url, stack_address("KAFKA_BOOTSTRAP"), bin ? bin : "build/bin", service,
+             arguments);
     if (command_run(stack_root(), (const char *const[]){"sh", "-c", line, NULL}, &output) == 0)
         return output;
     free(output);

@@ -2,8 +2,9 @@
 #ifndef SUPPORT_PROGRAM_H
 #define SUPPORT_PROGRAM_H
 
-/* `build/bin/SERVICE ARGUMENTS` on the service's own database and the stack's Kafka: what it
- * prints, to be freed; NULL if it failed, and then it has said why. */
+/* `build/bin/SERVICE ARGUMENTS` (or that of SAGA_TEST_BIN, as the stack) on the service's own
+ * database, as its owner, and the stack's Kafka: what it prints, to be freed; NULL if it failed,
+ * and then it has said why. */
 char *program_run(const char *service, const char *arguments);
 
 #endif

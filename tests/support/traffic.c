@@ -94,7 +94,7 @@ static void note_order(struct traffic *traffic, size_t n, const struct http_answ
 /* One in five is cancelled by its customer: at once, on its way, and when it has shipped. */
 static void plan_cancel(struct traffic *traffic, size_t n)
 {
-    static const int after_ms[] = {0, 2, 4, 6, 8, 12, 20, 500};
+    static const int after_ms[] = {0, 2, 4, 6, 8, 12, 20, 1500};
     if (n % 5 != 2 || traffic->wishes_count == WISHES_MAX)
         return;
     int64_t at_us = clock_us() + after_ms[n / 5 % 8] * 1000;
