@@ -412,15 +412,17 @@ static void goes_on_when_mended(void)
 
 static const struct {
     enum db db;
-    const char *service, *topic, *before, *after;
+    const char *service;
+    const struct topic *topic;
+    const char *before, *after;
 } too_large[] = {
-    {DB_PAYMENT, "payment-svc", "order.created",
+    {DB_PAYMENT, "payment-svc", &topics[0],
      ",\"customer_id\":\"c\",\"currency\":\"EUR\",\"amount\":1,\"payment_method\":\"pm_card\","
      "\"items\":\"",
      "\",\"shipping_address\":{}}"},
-    {DB_INVENTORY, "inventory-svc", TOPIC, ",\"items\":[{\"sku\":\"",
+    {DB_INVENTORY, "inventory-svc", &topics[2], ",\"items\":[{\"sku\":\"",
      "\",\"quantity\":1}],\"shipping_address\":{}}"},
-    {DB_SHIPPING, "shipping-svc", "order.cancel_requested", ",\"reason\":\"", "\"}"},
+    {DB_SHIPPING, "shipping-svc", &topics[1], ",\"reason\":\"", "\"}"},
 };
 #define TOO_LARGE (sizeof too_large / sizeof *too_large)
 #define PARTITIONS 2
@@ -435,12 +437,9 @@ static void produce_too_large(size_t number, int32_t partition)
     int len = snprintf(value, sizeof value, "{\"order_id\":\"%s\"%s%.*s%s", id,
                        too_large[number].before, (int)sizeof text, text, too_large[number].after);
     rd_kafka_headers_t *headers = rd_kafka_headers_new(HEADERS);
-    for (size_t i = 0; i < HEADERS; i++) {
-        const char *good = strcmp(values[i], ID) == 0 ? id : values[i];
-        bool type = strcmp(names[i], "ce_type") == 0;
-        rd_kafka_header_add(headers, names[i], -1, type ? too_large[number].topic : good, -1);
-    }
-    produce_to(too_large[number].topic, partition, id, value, (size_t)len, headers);
+    for (size_t i = 0; i < HEADERS; i++)
+        rd_kafka_header_add(headers, names[i], -1, header_of(i, too_large[number].topic, id), -1);
+    produce_to(too_large[number].topic->name, partition, id, value, (size_t)len, headers);
 }
 
 static bool too_large_parked(size_t number, int attempts)
