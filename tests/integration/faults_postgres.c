@@ -40,6 +40,7 @@ Test(faults_postgres, sessions_are_ended)
         clock_pause_ms(50);
     }
     cr_assert_gt(ended, 40);
+    fprintf(stderr, "faults_postgres: %lld sessions ended\n", (long long)ended);
     harm_wait_accepted(traffic);
     harm_end(traffic);
 }
@@ -156,6 +157,8 @@ static void refuse_writes(enum db db, const char *table, const char *sqlstate)
              "DROP TRIGGER refuse ON %s; DROP FUNCTION refuse; DROP SEQUENCE refusals", table);
     db_run(db, sql);
     cr_assert_gt(asked, 8, "only %lld writes", (long long)asked);
+    fprintf(stderr, "faults_postgres: %lld writes refused with %s\n", (long long)asked / 4,
+            sqlstate);
     harm_wait_accepted(traffic);
     harm_end(traffic);
 }
