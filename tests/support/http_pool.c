@@ -165,6 +165,7 @@ static void assign(struct http_pool *pool)
         pool->queue = request->next;
         if (pool->queue == NULL)
             pool->queue_tail = &pool->queue;
+        request->next = NULL; /* it is alone now: who frees it frees no other */
         pool->waiting--;
         pool->busy++;
         connection->request = request;
