@@ -1,7 +1,8 @@
 /*
  * syscalls.c: kill -9 as a service begins its nth call on a socket, n = 1, 2, 3, ... until a saga
  * passes untouched, and n is beyond what the longest untouched saga took; for each service. A saga
- * is an order of each path. It ends when every order is final, the service's outbox is
+ * is an order of each way: completed, refused by each step, cancelled by its customer early and too
+ * late, past its deadline. It ends when every order is final, the service's outbox is
  * acknowledged, its offsets are stored and the auditor has agreed. A killed service is started
  * again, and then the saga has to end in the same way.
  *
@@ -21,18 +22,26 @@
 #include "support/groups.h"
 #include "support/orders.h"
 #include "support/stack.h"
+#include "support/told.h"
 
 #define ANSWER_S 60
 #define END_S 60
 #define SETTLE_S "10"
+/* Of an order's facts, written down anew. */
+#define COMPLETED "16"
+#define FINAL "(16 + 1024)"
+#define OVERDUE "262144"
+
+enum undo { NOBODY, CUSTOMER, CUSTOMER_LATE, DEADLINE };
 
 static const struct {
     const char *method, *sku, *country;
-    bool cancel;
+    enum undo undo;
 } paths[] = {
-    {"pm_card", "SKU-1", "DE", false},        {"pm_card_declined", "SKU-2", "DE", false},
-    {"pm_card", "SKU-SOLD-OUT", "DE", false}, {"pm_card", "SKU-3", "AQ", false},
-    {"pm_card", "SKU-4", "DE", true},
+    {"pm_card", "SKU-1", "DE", NOBODY},        {"pm_card_declined", "SKU-2", "DE", NOBODY},
+    {"pm_card", "SKU-SOLD-OUT", "DE", NOBODY}, {"pm_card", "SKU-3", "AQ", NOBODY},
+    {"pm_card", "SKU-4", "DE", CUSTOMER},      {"pm_card", "SKU-5", "DE", CUSTOMER_LATE},
+    {"pm_card", "SKU-6", "DE", DEADLINE},
 };
 #define PATHS (sizeof paths / sizeof *paths)
 
@@ -56,6 +65,7 @@ struct step {
     struct tracer *tracer;
     bool revived;
     char ids[PATHS * 40];
+    struct told told[PATHS];
     int calls;         /* that were counted */
     const char *call;  /* at which it was killed, or NULL */
     const char *wrong; /* the first thing that broke, or NULL */
@@ -72,12 +82,60 @@ static void revive(struct step *step)
         step->wrong = "does not come back";
 }
 
+static bool has_fact(struct step *step, const char *id, const char *fact)
+{
+    char sql[96];
+    revive(step);
+    snprintf(sql, sizeof sql, "SELECT facts & %s FROM orders WHERE order_id = $1::uuid", fact);
+    return step->wrong != NULL || db_int(DB_ORDER, sql, id) > 0;
+}
+
+static bool is_too_late(struct step *step, const char *id)
+{
+    struct order_answer answer = order_cancel(id);
+    int status = answer.status;
+    order_answer_free(&answer);
+    revive(step);
+    return step->wrong != NULL || status == 409;
+}
+
+/* As a customer who does not give up, and wants it called off when it has come; unless its deadline
+ * has done that already. */
+static void cancel_late(struct step *step, const char *id)
+{
+    if (!CLOCK_UNTIL(END_S, has_fact(step, id, FINAL)) && step->wrong == NULL)
+        step->wrong = "an order without an end";
+    if (step->wrong == NULL && has_fact(step, id, COMPLETED) &&
+        !CLOCK_UNTIL(END_S, is_too_late(step, id)))
+        step->wrong = "an order that could be cancelled late";
+}
+
+static void cancel(struct step *step, const char *id)
+{
+    struct order_answer answer = order_cancel(id);
+    order_answer_free(&answer);
+    revive(step);
+}
+
+/* Its deadline comes while nobody can take money for it. */
+static void pass_deadline(struct step *step, const char *id)
+{
+    char sql[128];
+    snprintf(sql, sizeof sql, "UPDATE timer SET due_at = now() WHERE order_id = '%s'", id);
+    db_run(DB_ORDER, sql);
+    if (!CLOCK_UNTIL(END_S, has_fact(step, id, OVERDUE)) && step->wrong == NULL)
+        step->wrong = "a deadline that does not come";
+}
+
 /* As a customer who does not give up. */
 static bool place(struct step *step, size_t path)
 {
     static int keys;
-    char headers[64], id[40] = "";
-    snprintf(headers, sizeof headers, "Idempotency-Key: syscalls-%d-%d\r\n", (int)getpid(), keys++);
+    char key[40], headers[80], id[40] = "";
+    snprintf(key, sizeof key, "syscalls-%d-%d", (int)getpid(), keys++);
+    snprintf(headers, sizeof headers, "Idempotency-Key: %s\r\n", key);
+    if (paths[path].undo == DEADLINE) /* rows can be read, so that the service can start */
+        db_hold(DB_PAYMENT, "LOCK TABLE payment IN SHARE MODE");
     int64_t end_us = clock_us() + ANSWER_S * INT64_C(1000000);
     while (id[0] == '\0' && clock_us() < end_us && step->wrong == NULL) {
         struct order_answer answer = order_send(
@@ -91,11 +149,14 @@ static bool place(struct step *step, size_t path)
         if (id[0] == '\0')
             clock_pause_ms(20);
     }
-    if (id[0] != '\0' && paths[path].cancel) {
-        struct order_answer answer = order_cancel(id);
-        order_answer_free(&answer);
-        revive(step);
-    }
+    if (id[0] != '\0' && paths[path].undo == CUSTOMER)
+        cancel(step, id);
+    if (id[0] != '\0' && paths[path].undo == DEADLINE)
+        pass_deadline(step, id);
+    if (paths[path].undo == DEADLINE)
+        db_release();
+    snprintf(step->told[path].key, sizeof step->told[path].key, "cus_42 %s", key);
+    snprintf(step->told[path].id, sizeof step->told[path].id, "%s", id);
     size_t len = strlen(step->ids);
     snprintf(step->ids + len, sizeof step->ids - len, "%s%s", len > 0 ? "," : "", id);
     return id[0] != '\0';
@@ -156,6 +217,9 @@ static struct step run_saga(const struct service *service, int n)
     for (size_t path = 0; path < PATHS && step.wrong == NULL; path++)
         if (!place(&step, path) && step.wrong == NULL)
             step.wrong = "an order without an answer";
+    for (size_t path = 0; path < PATHS && step.wrong == NULL; path++)
+        if (paths[path].undo == CUSTOMER_LATE)
+            cancel_late(&step, step.told[path].id);
     if (!CLOCK_UNTIL(END_S, has_ended(&step)) && step.wrong == NULL)
         step.wrong = "an order without an end";
     bool agrees = auditor_agrees();
@@ -165,6 +229,8 @@ static struct step run_saga(const struct service *service, int n)
     }
     if (!agrees && step.wrong == NULL)
         step.wrong = "the auditor says no";
+    if (step.wrong == NULL)
+        step.wrong = told_wrong(step.told, PATHS);
     step.calls = tracer_calls(step.tracer);
     step.call = tracer_killed(step.tracer) ? tracer_call(step.tracer) : NULL;
     tracer_end(step.tracer);
