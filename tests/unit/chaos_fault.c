@@ -80,7 +80,8 @@ Test(chaos_fault, what_was_never_done_is_never_seen)
         const struct fault_kind *kind = &fault_kinds[i];
         struct fault fault = {.kind = kind,
                               .victims = 1u << __builtin_ctz(kind->victims),
-                              .other = kind->others == 0 ? PARTS : __builtin_ctz(kind->others)};
+                              .other = kind->others == 0 ? PARTS
+                                                         : (enum part)__builtin_ctz(kind->others)};
         fault.lifted_us = 1;
         cr_assert_not(kind->proof(&nowhere, &fault), "%s: %s", kind->name, fault.evidence);
     }
