@@ -4,15 +4,24 @@
  */
 #include <criterion/criterion.h>
 #include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <sys/wait.h>
 
 #include "support/clock.h"
 #include "support/db.h"
 #include "support/echo.h"
 #include "support/harm.h"
+#include "support/metric.h"
 #include "support/stack.h"
 
-TestSuite(faults_kafka, .init = harm_attach, .timeout = 300);
+static void go_on(void)
+{
+    db_release();
+    stack_signal("payment-svc", SIGCONT);
+}
+
+TestSuite(faults_kafka, .init = harm_attach, .fini = go_on, .timeout = 300);
 
 Test(faults_kafka, kafka_away_for_long)
 {
@@ -35,31 +44,80 @@ Test(faults_kafka, every_event_is_said_twice)
     harm_end(traffic);
 }
 
+/* It has partitions of its own. */
+static bool hears(const char *base, const char *topic)
+{
+    bool any = false;
+    for (int i = 0; i < 2; i++) {
+        char series[96];
+        snprintf(series, sizeof series, "saga_consumer_lag{topic=\"%s\",partition=\"%d\"}", topic,
+                 i);
+        any = any || metric_of(base, series) >= 0;
+    }
+    return any;
+}
+
 /* Members come and go: partitions and lanes change hands all the time. */
 Test(faults_kafka, rebalances_in_a_loop)
 {
+    static const struct {
+        const char *name, *topic;
+    } services[] = {{"order-svc", "payment.done"},
+                    {"payment-svc", "order.created"},
+                    {"inventory-svc", "payment.done"},
+                    {"shipping-svc", "inventory.reserved"}};
     struct traffic *traffic = harm_begin();
-    for (int i = 0; i < 4; i++) {
-        pid_t second = stack_second(i % 2 ? "inventory-svc" : "payment-svc", stack_free_port());
+    for (int i = 0; i < 8; i++) {
+        char base[64];
+        int port = stack_free_port();
+        pid_t second = stack_second(services[i % 4].name, port);
         cr_assert_gt(second, 0);
+        snprintf(base, sizeof base, "http://127.0.0.1:%d", port);
+        cr_assert(CLOCK_UNTIL(30, hears(base, services[i % 4].topic)), "%s: no partitions",
+                  services[i % 4].name);
         harm_wait_accepted(traffic);
-        kill(second, i < 2 ? SIGTERM : SIGKILL);
+        kill(second, i < 4 ? SIGTERM : SIGKILL);
         waitpid(second, NULL, 0);
     }
     harm_end(traffic);
+}
+
+#define LANES_HELD                                                                                 \
+    "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'"                                    \
+    " AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+
+/* The first is stopped in its tracks and loses its session; the second loses its own too, and finds
+ * every lane taken but that one. */
+static void lane_changes_hands(const char *lane)
+{
+    const char *last = "SELECT coalesce(max(seq), 0) FROM outbox WHERE lane = $1::integer";
+    char sql[400];
+    snprintf(sql, sizeof sql,
+             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+             " WHERE datname = current_database() AND usename LIKE '%%\\_app';"
+             "SELECT pg_advisory_lock(1935763297, lane) FROM lane WHERE lane <> %s",
+             lane);
+    cr_assert(stack_signal("payment-svc", SIGSTOP));
+    db_hold(DB_PAYMENT, sql);
+    int64_t before = db_int(DB_PAYMENT, last, lane);
+    cr_assert(CLOCK_UNTIL(30, db_int(DB_PAYMENT, last, lane) > before), "lane %s has nobody", lane);
+    db_release();
+    cr_assert(stack_signal("payment-svc", SIGCONT));
 }
 
 /* Both lose their session, and with it their lane, again and again: who is faster has it. */
 Test(faults_kafka, two_fight_for_a_lane)
 {
     struct traffic *traffic = harm_begin();
+    char *lane = db_text(DB_PAYMENT,
+                         "SELECT min(lane) FROM outbox"
+                         " WHERE created_at = (SELECT max(created_at) FROM outbox)",
+                         NULL);
     pid_t second = stack_second("payment-svc", stack_free_port());
     cr_assert_gt(second, 0);
-    cr_assert(CLOCK_UNTIL(30, db_int(DB_PAYMENT,
-                                     "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'"
-                                     " AND database = (SELECT oid FROM pg_database"
-                                     " WHERE datname = current_database())",
-                                     NULL) >= 2));
+    cr_assert(CLOCK_UNTIL(30, db_int(DB_PAYMENT, LANES_HELD, NULL) >= 2));
+    harm_wait_accepted(traffic);
+    lane_changes_hands(lane);
     for (int i = 0; i < 30; i++) {
         harm_end_sessions(DB_PAYMENT);
         clock_pause_ms(100);
@@ -68,4 +126,5 @@ Test(faults_kafka, two_fight_for_a_lane)
     kill(second, SIGKILL);
     waitpid(second, NULL, 0);
     harm_end(traffic);
+    free(lane);
 }
