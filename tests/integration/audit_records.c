@@ -138,6 +138,26 @@ Test(audit_records, a_trimmed_partition_hides_itself_only)
     free(output);
 }
 
+static void keep_keys(int seconds)
+{
+    char command[400];
+    snprintf(command, sizeof command,
+             "key=$(redis-cli -u %s --scan --pattern 'saga:order-svc:*') && redis-cli -u %s EXPIRE"
+             " \"$key\" %d >/dev/null",
+             stack_address("REDIS_URL"), stack_address("REDIS_URL"), seconds);
+    sh(command);
+}
+
+/* The services' SAGA_KEY_KEEP_S is not the auditor's: Redis tells how long a key is kept. */
+Test(audit_records, a_key_that_was_let_go_is_not_missed)
+{
+    db_run(DB_ORDER, "DELETE FROM idempotency");
+    keep_keys(60); /* of a minute or so */
+    holds();
+    keep_keys(80000); /* of a day: the row is younger than what is left */
+    says(4, done, 1);
+}
+
 /* Redis takes keys of any length. */
 Test(audit_records, a_key_of_a_megabyte)
 {
