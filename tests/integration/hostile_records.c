@@ -433,7 +433,8 @@ static void produce_too_large(size_t number, int32_t partition)
     static char text[600 * 1024], value[sizeof text + 400];
     char id[40];
     memset(text, 'x', sizeof text);
-    snprintf(id, sizeof id, "0190cccc-cccc-7ccc-8ccc-cccccccccc%d%d", (int)number, (int)partition);
+    snprintf(id, sizeof id, "0190cccc-cccc-7ccc-8ccc-cccccccccc%c%c", (char)('0' + number),
+             (char)('0' + partition));
     int len = snprintf(value, sizeof value, "{\"order_id\":\"%s\"%s%.*s%s", id,
                        too_large[number].before, (int)sizeof text, text, too_large[number].after);
     rd_kafka_headers_t *headers = rd_kafka_headers_new(HEADERS);
