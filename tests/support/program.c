@@ -17,7 +17,8 @@ char *program_run(const char *service, const char *arguments)
         *c = (char)toupper((unsigned char)*c);
     const char *bin = getenv("SAGA_TEST_BIN"), *url = stack_address(database);
     snprintf(line, sizeof line,
-             "SAGA_DATABASE_URL='%s' SAGA_OWNER_DATABASE_URL='%s' SAGA_KAFKA_BOOTSTRAP=%s %s/%s %s",
+             "SAGA_DATABASE_URL='%s' SAGA_OWNER_DATABASE_URL=\"${SAGA_OWNER_DATABASE_URL:-%s}\""
+             " SAGA_KAFKA_BOOTSTRAP=%s %s/%s %s",
              url, url, stack_address("KAFKA_BOOTSTRAP"), bin ? bin : "build/bin", service,
              arguments);
     if (command_run(stack_root(), (const char *const[]){"sh", "-c", line, NULL}, &output) == 0)
