@@ -2,26 +2,22 @@
 #include "site_own.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <mntent.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "support/command.h"
+#include "support/keeper.h"
 #include "support/stack.h"
 
 #define PATH_SIZE 160
 #define MOUNTS_MAX 32
 
 static char folder[] = "/tmp/saga-chaos-XXXXXX";
-static int keeper_pipe = -1;
-static pid_t keeper_pid;
 
 /* Everything that is mounted below the folder, the last one first. */
 static void unmount_all(void)
@@ -44,60 +40,34 @@ static void unmount_all(void)
     }
 }
 
-static _Noreturn void keep(int fd, void (*take_away)(bool))
-{
-    char said = 0;
-    ssize_t n;
+static void (*take_away_stack)(bool keep_logs);
 
-    setsid();
-    signal(SIGINT, SIG_IGN);
-    signal(SIGTERM, SIG_IGN);
-    signal(SIGHUP, SIG_IGN);
-    /* Whoever read what this run printed may be gone. */
-    signal(SIGPIPE, SIG_IGN);
-    do
-        n = read(fd, &said, 1);
-    while (n > 0 || (n < 0 && errno == EINTR));
-    take_away(said == 'k');
+/* In the keeper. */
+static void take_away(bool keep_logs)
+{
+    take_away_stack(keep_logs);
     unmount_all();
     command_run("/", (const char *const[]){"rm", "-rf", "--one-file-system", "--", folder, NULL},
                 NULL);
-    _exit(0);
 }
 
-const char *site_own_begin(void (*take_away)(bool keep_logs))
+const char *site_own_begin(void (*take_away_its_stack)(bool keep_logs))
 {
     char state[sizeof folder + 16];
-    int ends[2];
 
-    if (mkdtemp(folder) == NULL || chmod(folder, 0755) != 0 || !stack_choose_ports() ||
-        pipe2(ends, O_CLOEXEC) != 0) {
+    if (mkdtemp(folder) == NULL || chmod(folder, 0755) != 0 || !stack_choose_ports()) {
         fprintf(stderr, "no folder and ports for a stack: %s\n", strerror(errno));
         return NULL;
     }
     snprintf(state, sizeof state, "%s/state", folder);
     setenv("SAGA_STATE_DIR", state, 1);
-    fflush(NULL); /* what is still to be written is not written twice */
-    keeper_pid = fork();
-    if (keeper_pid == 0) {
-        close(ends[1]);
-        keep(ends[0], take_away);
-    }
-    close(ends[0]);
-    keeper_pipe = ends[1];
-    return keeper_pid > 0 ? folder : NULL;
+    take_away_stack = take_away_its_stack;
+    return keeper_begin(take_away) ? folder : NULL;
 }
 
 void site_own_end(bool keep_logs)
 {
-    if (keeper_pipe < 0)
-        return;
-    if (keep_logs && write(keeper_pipe, "k", 1) != 1)
-        fprintf(stderr, "the logs will not be kept\n");
-    close(keeper_pipe);
-    keeper_pipe = -1;
-    while (waitpid(keeper_pid, NULL, 0) < 0 && errno == EINTR)
-        ;
+    keeper_end(keep_logs);
 }
 
 bool site_own_disk(const char *name, int mib)

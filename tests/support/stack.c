@@ -21,9 +21,7 @@
 #include "clock.h"
 #include "command.h"
 #include "http.h"
-
-static int keeper_pipe = -1;
-static pid_t keeper_pid;
+#include "keeper.h"
 
 const char *stack_root(void)
 {
@@ -88,54 +86,24 @@ bool stack_choose_ports(void)
     return false;
 }
 
-static void wipe(const char *directory, bool keep_logs)
+static char own[] = "/tmp/saga-stack-XXXXXX"; /* the folder of the stack that was begun here */
+
+/* In the keeper. */
+static void wipe(bool keep_logs)
 {
     char logs[PATH_MAX], kept[PATH_MAX + 32];
 
     if (keep_logs) {
-        snprintf(logs, sizeof logs, "%s/log", directory);
+        snprintf(logs, sizeof logs, "%s/log", own);
         snprintf(kept, sizeof kept, "%s/build/integration-logs", stack_root());
         command_run("/", (const char *const[]){"rm", "-rf", "--", kept, NULL}, NULL);
         command_run("/", (const char *const[]){"cp", "-r", "--", logs, kept, NULL}, NULL);
         fprintf(stderr, "the logs of the stack are in %s\n", kept);
     }
     if (command_run(stack_root(), (const char *const[]){"deploy/down", "--wipe", NULL}, NULL) != 0)
-        fprintf(stderr, "deploy/down --wipe failed: look at %s\n", directory);
-    umount(directory); /* if it is a file system of its own */
-    rmdir(directory);
-}
-
-/* Waits for the other end of the pipe to close, which it does however the owner ends. */
-static _Noreturn void keep(int fd, const char *directory)
-{
-    char said = 0;
-    ssize_t n;
-
-    setsid();
-    signal(SIGINT, SIG_IGN);
-    signal(SIGTERM, SIG_IGN);
-    signal(SIGHUP, SIG_IGN);
-    do
-        n = read(fd, &said, 1);
-    while (n > 0 || (n < 0 && errno == EINTR));
-    wipe(directory, said == 'k');
-    _exit(0);
-}
-
-static bool start_keeper(const char *directory)
-{
-    int ends[2];
-
-    if (pipe2(ends, O_CLOEXEC) != 0)
-        return false;
-    keeper_pid = fork();
-    if (keeper_pid == 0) {
-        close(ends[1]);
-        keep(ends[0], directory);
-    }
-    close(ends[0]);
-    keeper_pipe = ends[1];
-    return keeper_pid > 0;
+        fprintf(stderr, "deploy/down --wipe failed: look at %s\n", own);
+    umount(own); /* if it is a file system of its own */
+    rmdir(own);
 }
 
 static bool mount_small(const char *directory, int mib)
@@ -152,13 +120,11 @@ static bool mount_small(const char *directory, int mib)
 
 bool stack_begin_within(int mib)
 {
-    char directory[] = "/tmp/saga-stack-XXXXXX";
-
-    if (mkdtemp(directory) == NULL || chmod(directory, 0755) != 0 || !stack_choose_ports() ||
-        (mib > 0 && !mount_small(directory, mib)))
+    if (mkdtemp(own) == NULL || chmod(own, 0755) != 0 || !stack_choose_ports() ||
+        (mib > 0 && !mount_small(own, mib)))
         return false;
-    setenv("SAGA_STATE_DIR", directory, 1);
-    if (!start_keeper(directory))
+    setenv("SAGA_STATE_DIR", own, 1);
+    if (!keeper_begin(wipe))
         return false;
     if (command_run(stack_root(), (const char *const[]){"deploy/up", "--no-order", NULL}, NULL) !=
         0) {
@@ -175,14 +141,7 @@ bool stack_begin(void)
 
 void stack_end(bool keep_logs)
 {
-    if (keeper_pipe < 0)
-        return;
-    if (keep_logs && write(keeper_pipe, "k", 1) != 1)
-        fprintf(stderr, "the logs will not be kept\n");
-    close(keeper_pipe);
-    keeper_pipe = -1;
-    while (waitpid(keeper_pid, NULL, 0) < 0 && errno == EINTR)
-        ;
+    keeper_end(keep_logs);
 }
 
 bool stack_attach(void)
