@@ -1,16 +1,15 @@
 /* fault_life.c: processes that are killed, stopped, started, or stand still. */
-#include <librdkafka/rdkafka.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "fault_acts.h"
 #include "support/clock.h"
+#include "support/groups.h"
 #include "support/stack.h"
 
 #define READY_S 60
 #define TIMES_KILLED 3
-#define ASK_MS 3000
 
 /* ---- the end of a process ---- */
 
@@ -177,39 +176,13 @@ bool fault_was_killed_often(const struct site *site, struct fault *fault)
 
 /* ---- standing still ---- */
 
-/* How many members the group of this name has; -1: Kafka does not tell. */
-static int members(const char *group)
-{
-    const struct rd_kafka_group_list *list;
-    char why[256];
-    int count = -1;
-
-    rd_kafka_conf_t *conf = rd_kafka_conf_new();
-    rd_kafka_conf_set(conf, "bootstrap.servers", stack_address("KAFKA_BOOTSTRAP"), why, sizeof why);
-    rd_kafka_conf_set(conf, "log_level", "2", why, sizeof why);
-    rd_kafka_t *kafka = rd_kafka_new(RD_KAFKA_CONSUMER, conf, why, sizeof why);
-    if (kafka == NULL) {
-        rd_kafka_conf_destroy(conf);
-        return -1;
-    }
-    if (rd_kafka_list_groups(kafka, group, &list, ASK_MS) == RD_KAFKA_RESP_ERR_NO_ERROR) {
-        for (int i = 0; i < list->group_cnt; i++) {
-            if (list->groups[i].err == RD_KAFKA_RESP_ERR_NO_ERROR)
-                count = list->groups[i].member_cnt;
-        }
-        rd_kafka_group_list_destroy(list);
-    }
-    rd_kafka_destroy(kafka);
-    return count;
-}
-
 bool fault_freeze(const struct site *site, struct fault *fault)
 {
     enum part part = fault_victim(fault);
 
     fault_note_births(site, fault);
     if (PARTS_SERVICES & PART(part))
-        fault->noted[0] = members(part_names[part]);
+        fault->noted[0] = groups_members(stack_address("KAFKA_BOOTSTRAP"), part_names[part]);
     fault->noted[1] = clock_us();
     return site->freeze(part);
 }
@@ -231,7 +204,8 @@ bool fault_thrown_out(const struct site *site, struct fault *fault)
     enum part part = fault_victim(fault);
 
     if (fault->lifted_us != 0 || fault->before[part] == 0 || fault->noted[0] <= 0 ||
-        site_born(site, part) != fault->before[part] || members(part_names[part]) != 0)
+        site_born(site, part) != fault->before[part] ||
+        groups_members(stack_address("KAFKA_BOOTSTRAP"), part_names[part]) != 0)
         return false;
     return fault_saw(fault, "the same process as before, out of its consumer group after %.1f s",
                      (double)(clock_us() - fault->noted[1]) / 1e6);

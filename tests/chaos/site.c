@@ -3,11 +3,11 @@
 
 #include <hiredis/hiredis.h>
 #include <libpq-fe.h>
-#include <librdkafka/rdkafka.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "support/client.h"
 #include "support/clock.h"
 #include "support/http.h"
 #include "support/stack.h"
@@ -65,16 +65,10 @@ static bool redis_ready(void)
 static bool kafka_ready(void)
 {
     const struct rd_kafka_metadata *metadata;
-    char why[256];
+    rd_kafka_t *kafka = client_new(stack_address("KAFKA_BOOTSTRAP"), NULL);
 
-    rd_kafka_conf_t *conf = rd_kafka_conf_new();
-    rd_kafka_conf_set(conf, "bootstrap.servers", stack_address("KAFKA_BOOTSTRAP"), why, sizeof why);
-    rd_kafka_conf_set(conf, "log_level", "2", why, sizeof why);
-    rd_kafka_t *kafka = rd_kafka_new(RD_KAFKA_PRODUCER, conf, why, sizeof why);
-    if (kafka == NULL) {
-        rd_kafka_conf_destroy(conf);
+    if (kafka == NULL)
         return false;
-    }
     bool ready = rd_kafka_metadata(kafka, 1, NULL, &metadata, ASK_MS) == RD_KAFKA_RESP_ERR_NO_ERROR;
     if (ready) {
         ready = metadata->broker_cnt > 0 && metadata->topic_cnt > 0;

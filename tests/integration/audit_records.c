@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "support/admin.h"
+#include "support/broker.h"
 #include "support/auditor.h"
 #include "support/clock.h"
 #include "support/command.h"
@@ -127,7 +127,7 @@ Test(audit_records, a_trimmed_partition_hides_itself_only)
 {
     produce("order.completed", "order-svc", done, 1); /* said twice, in partition 0 at least once */
     says(1, done, 1);
-    cr_assert(admin_trim(stack_address("KAFKA_BOOTSTRAP"), "order.completed", 0));
+    cr_assert(broker_delete_records(stack_address("KAFKA_BOOTSTRAP"), "order.completed", 0, -1));
     holds();
     db_run(DB_ORDER, "UPDATE orders SET facts = facts | 131072"); /* all wanted to cancel */
     char *first = db_text(DB_ORDER, "SELECT min(order_id::text) FROM orders", NULL), *output;

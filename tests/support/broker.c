@@ -1,8 +1,9 @@
 /* broker.c: what an operator does to Kafka's topics, by its admin API. */
 #include "broker.h"
 
-#include <librdkafka/rdkafka.h>
 #include <stdio.h>
+
+#include "client.h"
 
 #define TIMEOUT_MS 20000
 
@@ -13,16 +14,9 @@ struct call {
 
 static bool begin(struct call *call, const char *bootstrap)
 {
-    char why[256] = "";
-    rd_kafka_conf_t *conf = rd_kafka_conf_new();
-    rd_kafka_conf_set(conf, "bootstrap.servers", bootstrap, why, sizeof why);
-    rd_kafka_conf_set(conf, "log_level", "2", why, sizeof why);
-    call->client = rd_kafka_new(RD_KAFKA_PRODUCER, conf, why, sizeof why);
-    if (call->client == NULL) {
-        fprintf(stderr, "%s\n", why);
-        rd_kafka_conf_destroy(conf);
+    call->client = client_new(bootstrap, NULL);
+    if (call->client == NULL)
         return false;
-    }
     call->queue = rd_kafka_queue_new(call->client);
     return true;
 }

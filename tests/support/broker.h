@@ -8,7 +8,7 @@
 /* Each waits until it is done; false: it has said why. */
 bool broker_create_topic(const char *bootstrap, const char *topic, int partitions);
 bool broker_delete_topic(const char *bootstrap, const char *topic);
-/* Of the partition the records before this offset are gone. */
+/* Of the partition the records before this offset are gone, as retention does it; -1: all. */
 bool broker_delete_records(const char *bootstrap, const char *topic, int32_t partition,
                            int64_t before);
 /* The topic's only setting from now on; value NULL: it has none of its own. */

@@ -2,7 +2,6 @@
 #include "groups.h"
 
 #include <arpa/inet.h>
-#include <librdkafka/rdkafka.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,24 +9,12 @@
 #include <sys/time.h>
 #include <unistd.h>
 
-#define TIMEOUT_MS 10000
-#define LEAVE_GROUP 13 /* of Kafka's protocol; librdkafka has no call for it */
-#define PARTITIONS_MAX 64
+#include "client.h"
 
-static rd_kafka_t *client(const char *bootstrap, const char *group)
-{
-    char why[256] = "";
-    rd_kafka_conf_t *conf = rd_kafka_conf_new();
-    rd_kafka_conf_set(conf, "bootstrap.servers", bootstrap, why, sizeof why);
-    rd_kafka_conf_set(conf, "group.id", group, why, sizeof why);
-    rd_kafka_conf_set(conf, "log_level", "2", why, sizeof why);
-    rd_kafka_t *kafka = rd_kafka_new(RD_KAFKA_CONSUMER, conf, why, sizeof why);
-    if (kafka == NULL) {
-        fprintf(stderr, "%s\n", why);
-        rd_kafka_conf_destroy(conf);
-    }
-    return kafka;
-}
+#define TIMEOUT_MS 10000
+#define MEMBERS_MS 3000 /* who asks for them asks again */
+#define LEAVE_GROUP 13  /* of Kafka's protocol; librdkafka has no call for it */
+#define PARTITIONS_MAX 64
 
 static bool good(const char *topic, rd_kafka_resp_err_t error)
 {
@@ -66,7 +53,7 @@ static int64_t behind(rd_kafka_t *kafka, const char *topic)
 
 int64_t groups_behind(const char *bootstrap, const char *group, const char *topic)
 {
-    rd_kafka_t *kafka = client(bootstrap, group);
+    rd_kafka_t *kafka = client_new(bootstrap, group);
     if (kafka == NULL)
         return -1;
     int64_t count = behind(kafka, topic);
@@ -77,7 +64,7 @@ int64_t groups_behind(const char *bootstrap, const char *group, const char *topi
 int64_t groups_stored(const char *bootstrap, const char *group, const char *topic,
                       int32_t partition)
 {
-    rd_kafka_t *kafka = client(bootstrap, group);
+    rd_kafka_t *kafka = client_new(bootstrap, group);
     if (kafka == NULL)
         return -1;
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
@@ -92,7 +79,7 @@ int64_t groups_stored(const char *bootstrap, const char *group, const char *topi
 
 int64_t groups_end(const char *bootstrap, const char *topic, int32_t partition)
 {
-    rd_kafka_t *kafka = client(bootstrap, "nobody");
+    rd_kafka_t *kafka = client_new(bootstrap, "nobody");
     int64_t low, high = -1;
     if (kafka == NULL || !good(topic, rd_kafka_query_watermark_offsets(kafka, topic, partition,
                                                                        &low, &high, TIMEOUT_MS)))
@@ -105,7 +92,7 @@ int64_t groups_end(const char *bootstrap, const char *topic, int32_t partition)
 bool groups_store(const char *bootstrap, const char *group, const char *topic, int32_t partition,
                   int64_t offset)
 {
-    rd_kafka_t *kafka = client(bootstrap, group);
+    rd_kafka_t *kafka = client_new(bootstrap, group);
     if (kafka == NULL)
         return false;
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
@@ -167,10 +154,26 @@ static bool leave(int fd, const char *group, const char *member)
            answer[9] == 0;
 }
 
+int groups_members(const char *bootstrap, const char *group)
+{
+    const struct rd_kafka_group_list *list = NULL;
+    rd_kafka_t *kafka = client_new(bootstrap, group);
+    int count = -1;
+    if (kafka != NULL &&
+        rd_kafka_list_groups(kafka, group, &list, MEMBERS_MS) == RD_KAFKA_RESP_ERR_NO_ERROR) {
+        if (list->group_cnt == 1 && list->groups[0].err == RD_KAFKA_RESP_ERR_NO_ERROR)
+            count = list->groups[0].member_cnt;
+        rd_kafka_group_list_destroy(list);
+    }
+    if (kafka != NULL)
+        rd_kafka_destroy(kafka);
+    return count;
+}
+
 bool groups_forget(const char *bootstrap, const char *group)
 {
     const struct rd_kafka_group_list *list = NULL;
-    rd_kafka_t *kafka = client(bootstrap, group);
+    rd_kafka_t *kafka = client_new(bootstrap, group);
     int fd = connect_to(bootstrap);
     bool all_left = kafka != NULL && fd >= 0 &&
                     good(group, rd_kafka_list_groups(kafka, group, &list, TIMEOUT_MS)) &&
@@ -188,7 +191,7 @@ bool groups_forget(const char *bootstrap, const char *group)
 
 bool groups_store_ends(const char *bootstrap, const char *group, const char *topic)
 {
-    rd_kafka_t *kafka = client(bootstrap, group);
+    rd_kafka_t *kafka = client_new(bootstrap, group);
     if (kafka == NULL)
         return false;
     rd_kafka_topic_partition_list_t *list = ends(kafka, topic);

@@ -1,4 +1,5 @@
-/* groups.h: the stored offsets of consumer groups, as Kafka keeps them; joins none. */
+/* groups.h: the stored offsets and the members of consumer groups, as Kafka keeps them; joins none.
+ */
 #ifndef SUPPORT_GROUPS_H
 #define SUPPORT_GROUPS_H
 
@@ -14,6 +15,8 @@ int64_t groups_end(const char *bootstrap, const char *topic, int32_t partition);
 /* Stores an offset for a group that has no members. False: it has said why. */
 bool groups_store(const char *bootstrap, const char *group, const char *topic, int32_t partition,
                   int64_t offset);
+/* How many members it has now; -1: Kafka does not tell, within 3 s. */
+int groups_members(const char *bootstrap, const char *group);
 /* Tells Kafka that every member of the group has left, which it would find out by itself when their
  * sessions time out, 6 s after a kill. Only for a group whose members are all dead. */
 bool groups_forget(const char *bootstrap, const char *group);
