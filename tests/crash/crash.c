@@ -19,7 +19,7 @@
 #include "support/db.h"
 #include "support/groups.h"
 #include "support/stack.h"
-#include "support/told.h"
+#include "support/promised.h"
 #include "support/traffic.h"
 
 #define SOME 40 /* orders: the load is on */
@@ -78,7 +78,7 @@ struct past {
 
 static struct past past_of(void)
 {
-    struct past past = {.strangers = told_strangers()};
+    struct past past = {.strangers = promised_strangers()};
     for (int i = 0; i < SERVICES; i++)
         past.parked[i] = fire_parked((enum service)i);
     return past;
@@ -99,8 +99,8 @@ static const char *customers_wrong(const struct past *past, const struct traffic
 {
     const char *wrong = traffic_complaint(traffic);
     if (wrong == NULL)
-        wrong = told_wrong_traffic(traffic);
-    if (wrong == NULL && told_strangers() != past->strangers)
+        wrong = promised_wrong_traffic(traffic);
+    if (wrong == NULL && promised_strangers() != past->strangers)
         wrong = "orders are there that nobody asked for";
     return wrong;
 }

@@ -17,7 +17,7 @@
 #include "support/metric.h"
 #include "support/program.h"
 #include "support/stack.h"
-#include "support/told.h"
+#include "support/promised.h"
 
 #define PROCESSES_MAX 256
 #define SOME_LETTERS 3
@@ -227,7 +227,7 @@ static bool fire_idle(enum service service, enum failpoint point, enum fault fau
     bool ended = traffic_end(*traffic, FIRE_ANSWERS_S);
     arm(service, point, fault, 1);
     bool fired = has_fired(service);
-    const char *wrong = ended ? told_wrong_traffic(*traffic) : "orders without an answer";
+    const char *wrong = ended ? promised_wrong_traffic(*traffic) : "orders without an answer";
     if (wrong != NULL)
         printf("    %s\n", wrong);
     traffic_free(*traffic);

@@ -22,7 +22,7 @@
 #include "support/groups.h"
 #include "support/orders.h"
 #include "support/stack.h"
-#include "support/told.h"
+#include "support/promised.h"
 
 #define ANSWER_S 60
 #define END_S 60
@@ -65,7 +65,7 @@ struct step {
     struct tracer *tracer;
     bool revived;
     char ids[PATHS * 40];
-    struct told told[PATHS];
+    struct promised told[PATHS];
     int calls;         /* that were counted */
     const char *call;  /* at which it was killed, or NULL */
     const char *wrong; /* the first thing that broke, or NULL */
@@ -230,7 +230,7 @@ static struct step run_saga(const struct service *service, int n)
     if (!agrees && step.wrong == NULL)
         step.wrong = "the auditor says no";
     if (step.wrong == NULL)
-        step.wrong = told_wrong(step.told, PATHS);
+        step.wrong = promised_wrong(step.told, PATHS);
     step.calls = tracer_calls(step.tracer);
     step.call = tracer_killed(step.tracer) ? tracer_call(step.tracer) : NULL;
     tracer_end(step.tracer);

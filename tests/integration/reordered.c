@@ -15,7 +15,7 @@
 #include "support/metric.h"
 #include "support/orders.h"
 #include "support/stack.h"
-#include "support/told.h"
+#include "support/promised.h"
 
 #define SOON_S 30
 #define ANSWERS_S 60
@@ -114,7 +114,7 @@ Test(reordered, undos_are_heard_before_their_actions)
                      40);
         order_answer_free(&orders[i]);
     }
-    const char *wrong = told_wrong_traffic(traffic);
+    const char *wrong = promised_wrong_traffic(traffic);
     cr_assert_null(wrong, "%s", wrong);
     traffic_free(traffic);
 }

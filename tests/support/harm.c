@@ -6,7 +6,7 @@
 #include "auditor.h"
 #include "clock.h"
 #include "stack.h"
-#include "told.h"
+#include "promised.h"
 
 #define ANSWERS_S 60
 #define SETTLE_S 90
@@ -16,7 +16,7 @@ static int64_t strangers; /* orders that came without a key, before the test */
 void harm_attach(void)
 {
     cr_assert(stack_attach());
-    strangers = told_strangers();
+    strangers = promised_strangers();
     auditor_watch();
 }
 
@@ -52,9 +52,9 @@ struct traffic *harm_begin(void)
 /* Every customer has the order that was answered, and no order is there that nobody asked for. */
 static void check_told(const struct traffic *traffic)
 {
-    const char *wrong = told_wrong_traffic(traffic);
+    const char *wrong = promised_wrong_traffic(traffic);
     cr_assert_null(wrong, "%s", wrong);
-    cr_assert_eq(told_strangers(), strangers, "orders are there that nobody asked for");
+    cr_assert_eq(promised_strangers(), strangers, "orders are there that nobody asked for");
 }
 
 void harm_end(struct traffic *traffic)

@@ -1,5 +1,5 @@
-/* told.c: what customers were told of their orders, against the order database. */
-#include "told.h"
+/* promised.c: what customers were told of their orders, against the order database. */
+#include "promised.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,38 +14,38 @@
 
 static char wrong[256];
 
-static const char *row_wrong(const struct told *told, const char *id, const char *customer)
+static const char *row_wrong(const struct promised *promised, const char *id, const char *customer)
 {
-    size_t len = strcspn(told->key, " ");
+    size_t len = strcspn(promised->key, " ");
     const char *what = NULL;
     if (id[0] == '\0')
         what = "its key is not there";
-    else if (strcmp(told->id, id) != 0)
+    else if (strcmp(promised->id, id) != 0)
         what = "its key has another order";
     else if (customer[0] == '\0')
         what = "there is no such order";
-    else if (strlen(customer) != len || strncmp(told->key, customer, len) != 0)
+    else if (strlen(customer) != len || strncmp(promised->key, customer, len) != 0)
         what = "the order is another customer's";
     if (what == NULL)
         return NULL;
-    snprintf(wrong, sizeof wrong, "'%s' was told of order %s: %s (%s of '%s')", told->key, told->id,
-             what, id, customer);
+    snprintf(wrong, sizeof wrong, "'%s' was told of order %s: %s (%s of '%s')", promised->key,
+             promised->id, what, id, customer);
     return wrong;
 }
 
-const char *told_wrong(const struct told *told, size_t count)
+const char *promised_wrong(const struct promised *promised, size_t count)
 {
-    const struct told *asked[TOLD_MAX];
-    char *keys = malloc(TOLD_MAX * TOLD_KEY_MAX), *end = keys;
+    const struct promised *asked[PROMISED_MAX];
+    char *keys = malloc(PROMISED_MAX * PROMISED_KEY_MAX), *end = keys;
     size_t asked_count = 0;
     if (keys == NULL)
         abort();
     *keys = '\0';
-    for (size_t i = 0; i < count && asked_count < TOLD_MAX; i++) {
-        if (told[i].id[0] == '\0')
+    for (size_t i = 0; i < count && asked_count < PROMISED_MAX; i++) {
+        if (promised[i].id[0] == '\0')
             continue;
-        end += sprintf(end, "%s%s", asked_count > 0 ? "," : "", told[i].key);
-        asked[asked_count++] = &told[i];
+        end += sprintf(end, "%s%s", asked_count > 0 ? "," : "", promised[i].key);
+        asked[asked_count++] = &promised[i];
     }
     struct db_rows *rows = db_rows(DB_ORDER, LOOK, keys);
     free(keys);
@@ -58,22 +58,22 @@ const char *told_wrong(const struct told *told, size_t count)
     return ret;
 }
 
-const char *told_wrong_traffic(const struct traffic *traffic)
+const char *promised_wrong_traffic(const struct traffic *traffic)
 {
-    struct told *told = calloc(TOLD_MAX, sizeof *told);
+    struct promised *promised = calloc(PROMISED_MAX, sizeof *promised);
     const char *ret = NULL;
     size_t sent = traffic_sent(traffic), count = 0;
-    if (told == NULL)
+    if (promised == NULL)
         abort();
     for (size_t n = 0; n < sent && ret == NULL; n++) {
-        traffic_key(traffic, n, told[count].key, sizeof told[count].key);
-        snprintf(told[count].id, sizeof told[count].id, "%s", traffic_order(traffic, n));
-        if (++count == TOLD_MAX || n + 1 == sent) {
-            ret = told_wrong(told, count);
+        traffic_key(traffic, n, promised[count].key, sizeof promised[count].key);
+        snprintf(promised[count].id, sizeof promised[count].id, "%s", traffic_order(traffic, n));
+        if (++count == PROMISED_MAX || n + 1 == sent) {
+            ret = promised_wrong(promised, count);
             count = 0;
         }
     }
-    free(told);
+    free(promised);
     if (ret != NULL)
         return ret;
     int64_t kept = db_int(DB_ORDER,
@@ -86,7 +86,7 @@ const char *told_wrong_traffic(const struct traffic *traffic)
     return wrong;
 }
 
-int64_t told_strangers(void)
+int64_t promised_strangers(void)
 {
     return db_int(DB_ORDER,
                   "SELECT count(*) FROM orders o WHERE NOT EXISTS"

@@ -1,4 +1,4 @@
-/* told.c: the check of what customers were told says so when it is not so. */
+/* promised.c: the check of what customers were told says so when it is not so. */
 #include <criterion/criterion.h>
 #include <stdio.h>
 #include <string.h>
@@ -7,11 +7,11 @@
 #include "support/db.h"
 #include "support/orders.h"
 #include "support/stack.h"
-#include "support/told.h"
+#include "support/promised.h"
 
 #define NOBODY "00000000-0000-7000-8000-000000000001"
 
-static struct told told[3];
+static struct promised promised[3];
 
 static void attach(void)
 {
@@ -22,72 +22,73 @@ static void attach(void)
         snprintf(headers, sizeof headers, "Idempotency-Key: %s\r\n", key);
         struct order_answer answer = order_send(order_body(NULL, NULL, NULL), headers);
         cr_assert_eq(answer.status, 201);
-        snprintf(told[i].key, sizeof told[i].key, "cus_42 %s", key);
-        snprintf(told[i].id, sizeof told[i].id, "%s", answer.id);
+        snprintf(promised[i].key, sizeof promised[i].key, "cus_42 %s", key);
+        snprintf(promised[i].id, sizeof promised[i].id, "%s", answer.id);
         order_answer_free(&answer);
     }
 }
 
-TestSuite(told, .init = attach, .timeout = 60);
+TestSuite(promised, .init = attach, .timeout = 60);
 
 /* Of three, the second is wrong. */
 static void says(const char *what)
 {
-    const char *wrong = told_wrong(told, 3);
-    cr_assert(wrong != NULL && strstr(wrong, what) != NULL && strstr(wrong, told[1].key) != NULL,
+    const char *wrong = promised_wrong(promised, 3);
+    cr_assert(wrong != NULL && strstr(wrong, what) != NULL &&
+                  strstr(wrong, promised[1].key) != NULL,
               "%s", wrong ? wrong : "nothing");
 }
 
-Test(told, all_is_well)
+Test(promised, all_is_well)
 {
-    const char *wrong = told_wrong(told, 3);
+    const char *wrong = promised_wrong(promised, 3);
     cr_assert_null(wrong, "%s", wrong);
-    told[1].id[0] = '\0'; /* no answer yet */
-    told[1].key[7] = 'x';
-    cr_assert_null(told_wrong(told, 3));
+    promised[1].id[0] = '\0'; /* no answer yet */
+    promised[1].key[7] = 'x';
+    cr_assert_null(promised_wrong(promised, 3));
 }
 
-Test(told, another_id_was_answered)
+Test(promised, another_id_was_answered)
 {
-    snprintf(told[1].id, sizeof told[1].id, "%s", told[0].id);
+    snprintf(promised[1].id, sizeof promised[1].id, "%s", promised[0].id);
     says("its key has another order");
 }
 
-Test(told, key_that_is_not_there)
+Test(promised, key_that_is_not_there)
 {
-    told[1].key[7] = 'x';
+    promised[1].key[7] = 'x';
     says("its key is not there");
 }
 
-Test(told, order_that_is_nowhere)
+Test(promised, order_that_is_nowhere)
 {
-    snprintf(told[1].key, sizeof told[1].key, "cus_42 nowhere-%lld", (long long)clock_us());
-    snprintf(told[1].id, sizeof told[1].id, "%s", NOBODY);
+    snprintf(promised[1].key, sizeof promised[1].key, "cus_42 nowhere-%lld", (long long)clock_us());
+    snprintf(promised[1].id, sizeof promised[1].id, "%s", NOBODY);
     char sql[300];
     snprintf(sql, sizeof sql,
              "INSERT INTO idempotency (key, order_id, fingerprint, created_at, deadline_at)"
              " VALUES ('%s', '%s', '', now(), now())",
-             told[1].key, NOBODY);
+             promised[1].key, NOBODY);
     db_run(DB_ORDER, sql);
-    const char *wrong = told_wrong(told, 3);
+    const char *wrong = promised_wrong(promised, 3);
     char said[256];
     snprintf(said, sizeof said, "%s", wrong ? wrong : "nothing");
     db_run(DB_ORDER, "DELETE FROM idempotency WHERE order_id = '" NOBODY "'");
     cr_assert_not_null(strstr(said, "there is no such order"), "%s", said);
 }
 
-Test(told, order_of_another_customer)
+Test(promised, order_of_another_customer)
 {
     char key[64];
     snprintf(key, sizeof key, "cus_4 told-other-%lld", (long long)clock_us());
     char sql[300];
     snprintf(sql, sizeof sql, "UPDATE idempotency SET key = '%s' WHERE key = '%s'", key,
-             told[1].key);
+             promised[1].key);
     db_run(DB_ORDER, sql);
-    snprintf(sql, sizeof sql, "UPDATE idempotency SET key = '%s' WHERE key = '%s'", told[1].key,
+    snprintf(sql, sizeof sql, "UPDATE idempotency SET key = '%s' WHERE key = '%s'", promised[1].key,
              key);
-    snprintf(told[1].key, sizeof told[1].key, "%s", key);
-    const char *wrong = told_wrong(told, 3);
+    snprintf(promised[1].key, sizeof promised[1].key, "%s", key);
+    const char *wrong = promised_wrong(promised, 3);
     char said[256];
     snprintf(said, sizeof said, "%s", wrong ? wrong : "nothing");
     db_run(DB_ORDER, sql);
