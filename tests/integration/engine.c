@@ -3,40 +3,20 @@
  * what it makes of a COMMIT that was not answered, of conflicts without end, of a database that
  * says no.
  */
-#include "runtime/engine.h"
+#include "integration/engine.h"
 
-#include <criterion/criterion.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <stdatomic.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <sys/mman.h>
-#include <unistd.h>
 
 #include "ports/failpoint.h"
 #include "ports/kafka.h"
-#include "ports/postgres.h"
-#include "ports/system.h"
-#include "saga_sql.h"
 
 /* ---- the service: a command makes a thing and says so ---- */
 
-struct thing {
-    struct saga_uuid order_id;
-};
-
-static const struct saga_shape thing_shape =
-    SAGA_SHAPE(struct thing, SAGA_FIELD(struct thing, order_id, SAGA_UUID));
 static const struct saga_event thing_made = {
     .name = "thing.made", .shape = &thing_shape, .final = true};
-static const struct saga_table things = {
-    .name = "thing",
-    .shape = &thing_shape,
-    .insert = "INSERT INTO thing SELECT unnest($1::uuid[])",
-};
-
 static enum saga_verdict make(struct saga_tx *tx, const struct saga_message *in)
 {
     saga_append(tx, &things, &(struct thing){in->order_id});
@@ -52,34 +32,6 @@ static const struct saga_service service = {
     .says = (const struct saga_event *const[]){&thing_made, NULL},
 };
 
-/* ---- the database, seen by a person ---- */
-
-static char database[32];
-static struct pg *admin, *person;
-static struct engine *engine;
-
-static void run(struct pg *pg, const char *sql)
-{
-    cr_assert_eq(pg_execute(pg, sql), PG_OK, "%s: %s", sql, pg_error(pg));
-}
-
-static void run_for_database(const char *format)
-{
-    char sql[128];
-    snprintf(sql, sizeof sql, format, database);
-    run(admin, sql);
-}
-
-static int64_t count_of(struct pg *pg, const char *sql)
-{
-    struct pg_result *result = NULL;
-    pg_send(pg, sql, NULL, 0, &result);
-    cr_assert_eq(pg_sync(pg), PG_OK, "%s: %s", sql, pg_error(pg));
-    int64_t count = pg_result_int(result, 0, 0, -1);
-    pg_result_free(result);
-    return count;
-}
-
 static bool becomes(struct pg *pg, const char *sql, int64_t count)
 {
     int64_t until_us = system_monotonic_us() + 20000000;
@@ -88,8 +40,6 @@ static bool becomes(struct pg *pg, const char *sql, int64_t count)
             return false;
     return true;
 }
-
-static const char things_count[] = "SELECT count(*) FROM thing";
 
 /* What a COMMIT, or each insert, of a thing runs into. */
 static void on_insert(const char *when, const char *body)
@@ -128,46 +78,17 @@ static void share_failpoints(void)
 
 static void setup(void)
 {
-    share_failpoints();
+    const char *topics[] = {"thing.made", NULL};
     char why[256];
-    static char url[512];
-    const char *admin_url = getenv("ADMIN_DB"), *topics[] = {"thing.made", NULL};
-    cr_assert_not_null(admin_url, "ADMIN_DB is not set; deploy/env prints it");
-    admin = pg_new(admin_url, "engine test");
-    cr_assert_eq(pg_connect(admin, 5000), PG_OK, "%s", pg_error(admin));
-    snprintf(database, sizeof database, "engine_%d", (int)getpid());
-    run_for_database("CREATE DATABASE %s");
-    snprintf(url, sizeof url, "%.*s/%s", (int)(strrchr(admin_url, '/') - admin_url), admin_url,
-             database);
-    person = pg_new(url, "a person");
-    cr_assert_eq(pg_connect(person, 5000), PG_OK, "%s", pg_error(person));
-    run(person, sql_schema);
-    run(person, "CREATE TABLE thing (order_id uuid PRIMARY KEY)");
-
-    cr_assert(config_load(&service, why, sizeof why), "%s", why);
-    config.database_url = url;
+    share_failpoints();
+    make_database(&service, "CREATE TABLE thing (order_id uuid PRIMARY KEY)");
     config.kafka_bootstrap = getenv("KAFKA_BOOTSTRAP");
     cr_assert_eq(kafka_topics_create(config.kafka_bootstrap, topics, 2, 1, 30000, why, sizeof why),
                  SAGA_OK, "%s", why);
-    engine = engine_new(&service, why, sizeof why);
-    cr_assert_not_null(engine, "%s", why);
-    cr_assert(engine_start(engine));
+    start_engine(&service);
 }
 
-static void teardown(void)
-{
-    if (engine != NULL) {
-        engine_drain(engine);
-        cr_assert(engine_join(engine, system_monotonic_us() + 20000000));
-        engine_free(engine);
-    }
-    pg_free(person);
-    if (pg_connected(admin))
-        run_for_database("DROP DATABASE %s WITH (FORCE)");
-    pg_free(admin);
-}
-
-TestSuite(engine, .init = setup, .fini = teardown, .timeout = 90);
+TestSuite(engine, .init = setup, .fini = end_engine, .timeout = 90);
 
 struct wish {
     struct engine_command command;

@@ -7,44 +7,25 @@
  * The mock keeps 5 MiB a partition, which is far more than there is here, and never wakes a fetch
  * that waits: what is said is heard half a second later.
  */
-#include <criterion/criterion.h>
+#include "integration/engine.h"
+
 #include <librdkafka/rdkafka.h>
 #include <librdkafka/rdkafka_mock.h>
-#include <poll.h>
 #include <stdatomic.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <unistd.h>
-
-#include "ports/postgres.h"
-#include "ports/system.h"
-#include "runtime/engine.h"
-#include "saga_sql.h"
 
 #define THINGS 3000
 #define SOON_S 90
 
 /* ---- the service ---- */
 
-struct thing {
-    struct saga_uuid order_id;
-};
-
 struct echo {
     struct saga_uuid order_id;
     int16_t state;
 };
 
-static const struct saga_shape thing_shape =
-    SAGA_SHAPE(struct thing, SAGA_FIELD(struct thing, order_id, SAGA_UUID));
 static const struct saga_event thing_made = {.name = "thing.made", .shape = &thing_shape};
 static const struct saga_event thing_heard = {
     .name = "thing.heard", .shape = &thing_shape, .final = true};
-static const struct saga_table things = {
-    .name = "thing",
-    .shape = &thing_shape,
-    .insert = "INSERT INTO thing SELECT unnest($1::uuid[])",
-};
 static const struct saga_table echoes = {
     .name = "echo",
     .shape = &(const struct saga_shape)SAGA_SHAPE(struct echo,
@@ -90,38 +71,14 @@ static const struct saga_service service = {
 
 static rd_kafka_t *mock_owner;
 static rd_kafka_mock_cluster_t *mock;
-static char database[40];
-static struct pg *admin, *person;
-static struct engine *engine;
-
-static void run(struct pg *pg, const char *sql)
-{
-    cr_assert_eq(pg_execute(pg, sql), PG_OK, "%s: %s", sql, pg_error(pg));
-}
-
-static void run_for_database(const char *format)
-{
-    char sql[128];
-    snprintf(sql, sizeof sql, format, database);
-    run(admin, sql);
-}
-
-static int64_t count_of(const char *sql)
-{
-    struct pg_result *result = NULL;
-    pg_send(person, sql, NULL, 0, &result);
-    cr_assert_eq(pg_sync(person), PG_OK, "%s: %s", sql, pg_error(person));
-    int64_t count = pg_result_int(result, 0, 0, -1);
-    pg_result_free(result);
-    return count;
-}
 
 static const char heard_count[] = "SELECT count(*) FROM echo";
 
+/* At least so many. */
 static bool reaches(const char *sql, int64_t count)
 {
     int64_t until_us = system_monotonic_us() + (int64_t)SOON_S * 1000000;
-    while (count_of(sql) < count)
+    while (count_of(person, sql) < count)
         if (system_monotonic_us() > until_us || poll(NULL, 0, 20) < 0)
             return false;
     return true;
@@ -140,39 +97,17 @@ static void begin_kafka(void)
 
 static void begin(void)
 {
-    static char url[512];
-    char why[256];
-    const char *admin_url = getenv("ADMIN_DB");
-    cr_assert_not_null(admin_url, "ADMIN_DB is not set; deploy/env prints it");
     begin_kafka();
-    admin = pg_new(admin_url, "engine test");
-    cr_assert_eq(pg_connect(admin, 5000), PG_OK, "%s", pg_error(admin));
-    snprintf(database, sizeof database, "engine_kafka_%d", (int)getpid());
-    run_for_database("CREATE DATABASE %s");
-    snprintf(url, sizeof url, "%.*s/%s", (int)(strrchr(admin_url, '/') - admin_url), admin_url,
-             database);
-    person = pg_new(url, "a person");
-    cr_assert_eq(pg_connect(person, 5000), PG_OK, "%s", pg_error(person));
-    run(person, sql_schema);
-    run(person, "CREATE TABLE thing (order_id uuid PRIMARY KEY);"
-                "CREATE TABLE echo (order_id uuid PRIMARY KEY, state smallint)");
-    cr_assert(config_load(&service, why, sizeof why), "%s", why);
-    config.database_url = url;
+    make_database(&service, "CREATE TABLE thing (order_id uuid PRIMARY KEY);"
+                            "CREATE TABLE echo (order_id uuid PRIMARY KEY, state smallint)");
     config.kafka_bootstrap = rd_kafka_mock_cluster_bootstraps(mock);
     config.delivery_s = 4;
-    engine = engine_new(&service, why, sizeof why);
-    cr_assert_not_null(engine, "%s", why);
-    cr_assert(engine_start(engine));
+    start_engine(&service);
 }
 
 static void end(void)
 {
-    engine_drain(engine);
-    cr_assert(engine_join(engine, system_monotonic_us() + 30000000));
-    engine_free(engine);
-    pg_free(person);
-    run_for_database("DROP DATABASE %s WITH (FORCE)");
-    pg_free(admin);
+    end_engine();
     rd_kafka_mock_cluster_destroy(mock);
     rd_kafka_destroy(mock_owner);
 }
@@ -271,11 +206,11 @@ static size_t distinct_keys(const char *topic)
 static void all_is_done(void)
 {
     cr_assert_eq(atomic_load(&committed), THINGS);
-    cr_assert(reaches(heard_count, THINGS), "%lld heard", (long long)count_of(heard_count));
-    cr_assert_eq(count_of(heard_count), THINGS);
-    cr_assert_eq(count_of("SELECT count(*) FROM thing"), THINGS);
-    cr_assert_eq(count_of("SELECT count(*) FROM dead_letter"), 0);
-    cr_assert_eq(count_of("SELECT count(*) FROM outbox"), 2 * THINGS);
+    cr_assert(reaches(heard_count, THINGS), "%lld heard", (long long)count_of(person, heard_count));
+    cr_assert_eq(count_of(person, heard_count), THINGS);
+    cr_assert_eq(count_of(person, things_count), THINGS);
+    cr_assert_eq(count_of(person, "SELECT count(*) FROM dead_letter"), 0);
+    cr_assert_eq(count_of(person, "SELECT count(*) FROM outbox"), 2 * THINGS);
     struct engine_health health;
     cr_assert(is_quiet(&health), "%s", health.detail);
     cr_assert_eq(distinct_keys(thing_made.name), THINGS);
@@ -342,7 +277,7 @@ Test(engine_kafka, errors_under_load)
     for (int round = 0; round < ROUNDS; round++) {
         const struct fault *fault = &faults[round % FAULTS];
         struct engine_health health;
-        int64_t heard = count_of(heard_count);
+        int64_t heard = count_of(person, heard_count);
         if (fault->alone) {
             cr_assert(reaches(heard_count, atomic_load(&committed)) && is_quiet(&health));
             rd_kafka_mock_push_request_errors(mock, fault->request, 1, fault->error);

@@ -289,6 +289,16 @@ Test(kafka, one_begins_again_and_the_others_go_on)
     end_consumer(consumer);
 }
 
+/* Partition 1 is, and 0 is not. */
+static void only_the_other_is_read(struct kafka_consumer *consumer)
+{
+    cr_assert(takes(consumer, 1), "the other partition is read");
+    cr_assert(!CLOCK_UNTIL(1, (take(consumer), false)));
+    for (size_t i = 0; i < taken_count; i++)
+        cr_assert_eq(taken[i].partition, 1);
+    done_with(consumer, taken_count);
+}
+
 Test(kafka, before_the_beginning_is_told_and_not_skipped)
 {
     produce(0, 100);
@@ -304,11 +314,7 @@ Test(kafka, before_the_beginning_is_told_and_not_skipped)
     cr_assert_str_eq(told, expected);
     cr_assert_null(kafka_consumer_error(consumer));
     cr_assert_eq(behind, 100);
-    cr_assert(takes(consumer, 1), "the other partition is read");
-    cr_assert(!CLOCK_UNTIL(1, (take(consumer), false)));
-    for (size_t i = 0; i < taken_count; i++)
-        cr_assert_eq(taken[i].partition, 1);
-    done_with(consumer, taken_count);
+    only_the_other_is_read(consumer);
     end_consumer(consumer);
     /* A person decides, and it goes on. */
     cr_assert(groups_store(bootstrap, group, topic, 0, 7));
@@ -341,11 +347,7 @@ Test(kafka, gone_before_the_first_offset_is_told_too)
     cr_assert_str_eq(told, expected);
     cr_assert_str_eq(kafka_consumer_lost(consumer), expected);
     cr_assert_null(kafka_consumer_error(consumer));
-    cr_assert(takes(consumer, 1), "the other partition is read");
-    cr_assert(!CLOCK_UNTIL(1, (take(consumer), false)));
-    for (size_t i = 0; i < taken_count; i++)
-        cr_assert_eq(taken[i].partition, 1);
-    done_with(consumer, taken_count);
+    only_the_other_is_read(consumer);
     end_consumer(consumer);
     /* A person decides, and it goes on. */
     cr_assert(CLOCK_UNTIL(SOON_S, kafka_offsets_reset(bootstrap, group, topics, 5000, note_moved,
