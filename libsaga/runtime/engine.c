@@ -337,6 +337,8 @@ static void wait_for_work(struct engine *engine)
     int64_t patience_us = patience_end_us(engine->patience);
     until_us = relay_us < until_us ? relay_us : until_us;
     until_us = patience_us < until_us ? patience_us : until_us;
+    if (engine->service->timer != NULL && engine->next_timer_us < until_us)
+        until_us = engine->next_timer_us;
     engine_wait(engine, until_us - system_monotonic_us());
 }
 

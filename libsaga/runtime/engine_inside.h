@@ -47,6 +47,7 @@ struct engine {
     struct kafka_record *records_taken, *records_held; /* on their way there */
     struct patience *patience;
     struct engine_command *expired;
+    struct saga_uuid timer_after; /* the last that was due in this round; zero: it begins */
     struct linger linger;
     struct lane *lanes[ENGINE_LANES_MAX]; /* [0] is its own */
     size_t lanes_count;

@@ -248,6 +248,8 @@ void sources_forget(struct engine *engine)
         kafka_consumer_release(engine->consumer, held, count);
 }
 
+/* Page by page through what is due, once a second: a timer that the database rejects comes again
+ * with the next round, behind all others, and keeps none of them waiting. */
 static void take_timers(struct engine *engine)
 {
     const struct saga_timer *timer = engine->service->timer;
@@ -257,21 +259,26 @@ static void take_timers(struct engine *engine)
     engine->next_timer_us = now_us + ENGINE_TICK_US;
     struct arena *arena = batch_arena(engine->batch);
     int32_t max = (int32_t)((size_t)config.batch_max - batch_count(engine->batch));
-    struct pg_param params[] = {pg_time(arena, system_now_us()), pg_int32(arena, max)};
+    struct pg_param params[] = {pg_time(arena, system_now_us()), pg_int32(arena, max),
+                                pg_uuid(&engine->timer_after)};
     struct pg_result *result = NULL;
-    if (engine_ask(engine, timer->due, params, 2, &result) != PG_OK)
+    if (engine_ask(engine, timer->due, params, 3, &result) != PG_OK)
         return;
-    if (pg_result_count(result) > 0 && FAILPOINT(timers_taken))
+    size_t count = pg_result_count(result);
+    if (count > 0 && FAILPOINT(timers_taken))
         pg_disconnect(engine->pg);
-    if (pg_result_count(result) == (size_t)max)
-        engine->next_timer_us = 0;
-    for (size_t i = 0; i < pg_result_count(result); i++) { /* at most max: what there is room for */
+    for (size_t i = 0; i < count; i++) { /* at most max: what there is room for */
         struct source *source;
         struct batch_message *message = add_message(engine, &source);
         message->in.command = timer->command;
         memcpy(&message->in.order_id, pg_result_bytes(result, i, 0).at, sizeof(struct saga_uuid));
         message->in.said_us = system_now_us();
+        engine->timer_after = message->in.order_id;
     }
+    if (count == (size_t)max)
+        engine->next_timer_us = 0;
+    else
+        memset(&engine->timer_after, 0, sizeof engine->timer_after);
     pg_result_free(result);
 }
 

@@ -25,11 +25,19 @@ static enum saga_verdict make(struct saga_tx *tx, const struct saga_message *in)
 }
 
 static const struct saga_command make_thing = {.name = "make", .run = make};
+
+/* A timer is due until its thing is there. */
+static const struct saga_timer make_in_time = {
+    .due = "SELECT order_id FROM timer WHERE due_at <= $1::timestamptz AND order_id > $3::uuid"
+           " AND order_id NOT IN (SELECT order_id FROM thing) ORDER BY order_id LIMIT $2::integer",
+    .command = &make_thing,
+};
 static const struct saga_service service = {
     .name = "engine-test",
     .tables = (const struct saga_table *const[]){&things, NULL},
     .commands = (const struct saga_command *const[]){&make_thing, NULL},
     .says = (const struct saga_event *const[]){&thing_made, NULL},
+    .timer = &make_in_time,
 };
 
 static bool becomes(struct pg *pg, const char *sql, int64_t count)
@@ -81,10 +89,12 @@ static void setup(void)
     const char *topics[] = {"thing.made", NULL};
     char why[256];
     share_failpoints();
-    make_database(&service, "CREATE TABLE thing (order_id uuid PRIMARY KEY)");
+    make_database(&service, "CREATE TABLE thing (order_id uuid PRIMARY KEY);"
+                            "CREATE TABLE timer (order_id uuid PRIMARY KEY, due_at timestamptz)");
     config.kafka_bootstrap = getenv("KAFKA_BOOTSTRAP");
     cr_assert_eq(kafka_topics_create(config.kafka_bootstrap, topics, 2, 1, 30000, why, sizeof why),
                  SAGA_OK, "%s", why);
+    config.batch_max = 3; /* few fill it */
     start_engine(&service);
 }
 
@@ -231,6 +241,21 @@ Test(engine, a_database_that_says_no)
     cr_assert_eq(outcome_of(patient), ENGINE_COMMITTED);
     cr_assert(becomes_healthy(true));
     cr_assert_eq(count_of(person, things_count), 1);
+}
+
+/* More of them than fill a batch, and the oldest. */
+Test(engine, timers_that_the_database_rejects_keep_no_other_waiting)
+{
+    on_insert("", "IF NEW.order_id < 'a0000000-0000-7000-8000-000000000000' THEN"
+                  " RAISE 'asked for' USING ERRCODE = '23514'; END IF;");
+    run(person, "INSERT INTO timer SELECT (n || '0000000-0000-7000-8000-000000000000')::uuid, now()"
+                " FROM generate_series(1, 8) n");
+    run(person, "INSERT INTO timer VALUES ('a0000000-0000-7000-8000-000000000000', now()),"
+                " ('a0000000-0000-7000-8000-000000000001', now() + interval '2 s')");
+    cr_assert(becomes(person, things_count, 2));
+    run(person, no_more_harm);
+    cr_assert(becomes(person, things_count, 10)); /* whoever was rejected comes again */
+    cr_assert(becomes_healthy(true));
 }
 
 /* What a later program has migrated is not touched by an earlier one, which says why. */

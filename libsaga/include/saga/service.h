@@ -93,9 +93,10 @@ struct saga_command {
     saga_wants wants;
 };
 
-/* Due timers: `due` is polled; each order id that it returns is one message for `command`. */
+/* Due timers: `due` is polled; each order id that it returns is one message for `command`, which
+ * ends the timer, or it is returned again with the next round. */
 struct saga_timer {
-    const char *due; /* $1 timestamptz now, $2 int at most: order ids, oldest first */
+    const char *due; /* $1 timestamptz now, $2 int at most, $3 uuid: ids above it, in their order */
     const struct saga_command *command;
 };
 
