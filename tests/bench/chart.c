@@ -3,6 +3,8 @@
 
 #include <math.h>
 
+#include "support/markup.h"
+
 #define WIDTH 920.0
 #define HEIGHT 400.0 /* of one chart, with its title and its axis */
 #define LEFT 80.0
@@ -46,25 +48,11 @@ static void round_out(struct axis *axis)
     axis->high *= 1.3;
 }
 
-static void write_text(FILE *file, const char *text)
-{
-    for (; *text != '\0'; text++) {
-        if (*text == '&')
-            fputs("&amp;", file);
-        else if (*text == '<')
-            fputs("&lt;", file);
-        else if (*text == '>')
-            fputs("&gt;", file);
-        else
-            fputc(*text, file);
-    }
-}
-
 static void put(FILE *file, double x, double y, const char *anchor, const char *style,
                 const char *text)
 {
     fprintf(file, "<text x=\"%.1f\" y=\"%.1f\" text-anchor=\"%s\" %s>", x, y, anchor, style);
-    write_text(file, text);
+    markup_escape(file, text);
     fputs("</text>\n", file);
 }
 
@@ -116,7 +104,7 @@ static void draw_curve(FILE *file, const struct chart *chart, size_t which, cons
         last_y = place(y, curve->y[i]);
         fprintf(file, "<circle cx=\"%.1f\" cy=\"%.1f\" r=\"3.5\" fill=\"%s\"><title>",
                 place(x, chart->x[i]), last_y, colours[which]);
-        write_text(file, curve->name);
+        markup_escape(file, curve->name);
         fprintf(file, ": %.4g at %.5g</title></circle>\n", curve->y[i], chart->x[i]);
     }
     double key_y = y->end + 14 + 20 * (double)which;

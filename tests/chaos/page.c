@@ -3,8 +3,8 @@
 
 #include <stdlib.h>
 
-#include "markup.h"
 #include "picture.h"
+#include "support/markup.h"
 
 static const char head[] =
     "<!DOCTYPE html>\n"

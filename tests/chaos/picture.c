@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "markup.h"
+#include "support/markup.h"
 
 #define WIDTH 900.0
 #define LEFT 62.0

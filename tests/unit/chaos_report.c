@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "chaos/markup.h"
+#include "support/markup.h"
 #include "chaos/page.h"
 #include "chaos/picture.h"
 #include "chaos/summary.h"

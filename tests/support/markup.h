@@ -1,6 +1,6 @@
 /* markup.h: text that goes into XML and HTML. */
-#ifndef CHAOS_MARKUP_H
-#define CHAOS_MARKUP_H
+#ifndef SUPPORT_MARKUP_H
+#define SUPPORT_MARKUP_H
 
 #include <stdio.h>
 
