@@ -3,6 +3,7 @@
 
 # Who sources this has `failed`: more than 0, and the servers' logs are kept.
 stack_dir=
+stack_logs=build/test-logs
 
 ports_are_free() { # shift
     local port
@@ -28,9 +29,10 @@ stack_begin() {
 stack_end() {
     [[ -n $stack_dir ]] || return 0
     if [[ $failed -gt 0 && -d $stack_dir/log ]]; then
-        rm -rf build/test-logs
-        cp -r "$stack_dir/log" build/test-logs
-        echo "the servers' logs are in build/test-logs"
+        rm -rf "$stack_logs"
+        mkdir -p "${stack_logs%/*}"
+        cp -r "$stack_dir/log" "$stack_logs"
+        echo "the servers' logs are in $stack_logs"
     fi
     ./deploy/down --wipe || echo "deploy/down failed: look at $stack_dir" >&2
     rm -rf "$stack_dir"
