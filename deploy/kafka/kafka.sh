@@ -14,11 +14,11 @@ kafka_settings() {
         "$KAFKA_FILES/server.properties" >"$1/server.properties"
 }
 
-# kafka_make_storage DIR JARS: the storage that these settings ask for.
+# kafka_make_storage DIR JARS [CLUSTER]: the storage that these settings ask for, for a cluster of its own or CLUSTER.
 kafka_make_storage() {
-    local cluster
+    local cluster=${3:-}
     # An id is 16 bytes in the URL alphabet of base64; a leading dash would be taken for an option.
-    cluster=$(head -c 16 /dev/urandom | base64 | tr '+/' 'Aa' | tr -d '=')
+    [[ -n $cluster ]] || cluster=$(head -c 16 /dev/urandom | base64 | tr '+/' 'Aa' | tr -d '=')
     java -XX:TieredStopAtLevel=1 -XX:+UseSerialGC -Xmx128m -cp "$2/*" kafka.tools.StorageTool \
         format --ignore-formatted -t "$cluster" -c "$1/server.properties"
 }

@@ -90,19 +90,34 @@ fi
 STATE=$(realpath -m -- "${SAGA_STATE_DIR:-$STATE}")
 
 SHIFT=${SAGA_PORT_SHIFT:-0}
-if [[ ! $SHIFT =~ ^[0-9]{1,5}$ ]] || ((10#$SHIFT + 9193 > 65535)); then
-    usage_error "SAGA_PORT_SHIFT=$SHIFT is not a number from 0 to $((65535 - 9193))"
+if [[ ! $SHIFT =~ ^[0-9]{1,5}$ ]] || ((10#$SHIFT + 9392 > 65535)); then
+    usage_error "SAGA_PORT_SHIFT=$SHIFT is not a number from 0 to $((65535 - 9392))"
 fi
 SHIFT=$((10#$SHIFT))
 declare -A PORT=(
     [order-svc]=$((8080 + SHIFT)) [payment-svc]=$((8081 + SHIFT)) [inventory-svc]=$((8082 + SHIFT))
     [shipping-svc]=$((8083 + SHIFT)) [postgres]=$((5532 + SHIFT)) [redis]=$((6479 + SHIFT))
-    [kafka]=$((9192 + SHIFT))
+    [kafka]=$((9192 + SHIFT)) [kafka-2]=$((9292 + SHIFT)) [kafka-3]=$((9392 + SHIFT))
 )
 CONTROLLER_PORT=$((9193 + SHIFT))
 
 # The form of the stack is that of its state folder: up --containers leaves this file there.
 in_containers() { [[ -e $STATE/compose.env ]]; }
+
+# Kafka is three: a form of the stack in containers.
+BROKERS=(kafka)
+use_three_brokers() {
+    BROKERS=(kafka kafka-2 kafka-3)
+    SERVERS=(postgres redis "${BROKERS[@]}")
+    PARTS=("${SERVERS[@]}" "${SERVICES[@]}")
+}
+! grep -qsx STACK_BROKERS=3 "$STATE/compose.env" || use_three_brokers
+
+kafka_bootstrap() {
+    local broker all=()
+    for broker in "${BROKERS[@]}"; do all+=("127.0.0.1:${PORT[$broker]}"); done
+    (IFS=, && echo "${all[*]}")
+}
 
 # Takes the lock of the state folder for as long as this script runs. The folder itself is locked, so that
 # no lock file is left behind; after waiting for a wipe it is another folder, which has to be locked anew.

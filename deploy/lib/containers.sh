@@ -24,13 +24,14 @@ dock() {
 
 # Compose v2 where it is, else Debian's docker-compose. Without buildx there is only the builder of old.
 compose() {
-    local file=$COMPOSE_ENV words=(docker-compose) buildkit=() more=()
+    local file=$COMPOSE_ENV words=(docker-compose) buildkit=() profile=() more=()
     [[ -e $file ]] || file=$DEPLOY/.env
     ! docker compose version >/dev/null 2>&1 || words=(docker compose)
     docker buildx version >/dev/null 2>&1 || buildkit=(env DOCKER_BUILDKIT=0)
+    ((${#BROKERS[@]} == 1)) || profile=(--profile three-brokers)
     # Tests add a file of their own.
     [[ -z ${SAGA_TEST_COMPOSE:-} ]] || more=(-f "$SAGA_TEST_COMPOSE")
-    dock "${buildkit[@]}" "${words[@]}" --env-file "$file" -p "$PROJECT" -f "$DEPLOY/compose.yaml" "${more[@]}" "$@"
+    dock "${buildkit[@]}" "${words[@]}" --env-file "$file" "${profile[@]}" -p "$PROJECT" -f "$DEPLOY/compose.yaml" "${more[@]}" "$@"
 }
 
 # ---- the daemon ----
@@ -127,7 +128,7 @@ write_settings() {
     for name in "${!SAGA_@}"; do
         case $name in
         SAGA_STATE_DIR | SAGA_PORT_SHIFT | SAGA_DATABASE_URL | SAGA_OWNER_DATABASE_URL | SAGA_KAFKA_BOOTSTRAP | \
-            SAGA_REDIS_URL | SAGA_HTTP_*) ;;
+            SAGA_REPLICATION | SAGA_REDIS_URL | SAGA_HTTP_*) ;;
         *) echo "$name=${!name}" ;;
         esac
     done >"$STATE/settings.env"
@@ -137,6 +138,10 @@ STACK_SETTINGS=$STATE/settings.env
 STACK_POSTGRES_PORT=${PORT[postgres]}
 STACK_REDIS_PORT=${PORT[redis]}
 STACK_KAFKA_PORT=${PORT[kafka]}
+STACK_KAFKA_2_PORT=${PORT[kafka-2]}
+STACK_KAFKA_3_PORT=${PORT[kafka-3]}
+STACK_BROKERS=${#BROKERS[@]}
+STACK_BOOTSTRAP=$(printf '%s:9092,' "${BROKERS[@]}" | sed 's/,$//')
 STACK_ORDER_PORT=${PORT[order-svc]}
 STACK_PAYMENT_PORT=${PORT[payment-svc]}
 STACK_INVENTORY_PORT=${PORT[inventory-svc]}
@@ -150,6 +155,15 @@ check_recorded_ports() {
     port=$(sed -n 's/^STACK_KAFKA_PORT=//p' "$COMPOSE_ENV" 2>/dev/null) || return 0
     [[ $port == "${PORT[kafka]}" ]] || ! pid_of kafka >/dev/null ||
         fail kafka "it runs on port $port: same SAGA_PORT_SHIFT, or ./deploy/down first"
+}
+
+# The records of one would be on one only, and a cluster has another id.
+check_recorded_brokers() {
+    local count
+    [[ -e $COMPOSE_ENV ]] || return 0
+    count=$(sed -n 's/^STACK_BROKERS=//p' "$COMPOSE_ENV")
+    ((${count:-1} == ${#BROKERS[@]})) ||
+        fail kafka "this stack was begun with ${count:-1} of it: ./deploy/down --wipe, or another SAGA_STATE_DIR"
 }
 
 make_images() { "$DEPLOY/images"; }
@@ -198,6 +212,7 @@ containers_up() {
     (($# > 0)) || parts=("${PARTS[@]}")
     ! is_host_stack || fail state "$STATE holds a stack of processes: ./deploy/down --wipe, or another SAGA_STATE_DIR"
     check_recorded_ports
+    check_recorded_brokers
     write_settings
     start_daemon
     together make_images

@@ -24,11 +24,14 @@
 #define PLAN_SHOWN 60
 
 static const char usage[] =
-    "Usage: chaos [--processes] [--seed N] [--seconds N] [--rate N] [--kind NAME]... "
+    "Usage: chaos [--processes | --three-brokers] [--seed N] [--seconds N] [--rate N] [--kind "
+    "NAME]... "
     "[--report FOLDER]\n"
     "             [--list | --plan]\n"
     "\n"
     "  --processes   parts are processes with a network of their own each, not containers\n"
+    "  --three-brokers\n"
+    "                containers, and Kafka is three: whichever leads a partition is killed\n"
     "  --seed N      the same faults in the same order as another run with it (default: a new "
     "one)\n"
     "  --seconds N   of load and faults (120)\n"
@@ -91,12 +94,17 @@ static uint64_t fresh_seed(void)
 
 static void read_options(int argc, char **argv, struct options *ret)
 {
-    static const struct option names[] = {
-        {"processes", no_argument, NULL, 'p'},     {"seed", required_argument, NULL, 's'},
-        {"seconds", required_argument, NULL, 't'}, {"rate", required_argument, NULL, 'r'},
-        {"kind", required_argument, NULL, 'k'},    {"report", required_argument, NULL, 'f'},
-        {"list", no_argument, NULL, 'l'},          {"plan", no_argument, NULL, 'n'},
-        {"help", no_argument, NULL, 'h'},          {0}};
+    static const struct option names[] = {{"processes", no_argument, NULL, 'p'},
+                                          {"three-brokers", no_argument, NULL, 'b'},
+                                          {"seed", required_argument, NULL, 's'},
+                                          {"seconds", required_argument, NULL, 't'},
+                                          {"rate", required_argument, NULL, 'r'},
+                                          {"kind", required_argument, NULL, 'k'},
+                                          {"report", required_argument, NULL, 'f'},
+                                          {"list", no_argument, NULL, 'l'},
+                                          {"plan", no_argument, NULL, 'n'},
+                                          {"help", no_argument, NULL, 'h'},
+                                          {0}};
     bool seeded = false;
 
     *ret = (struct options){.site = &site_containers, .seconds = 120, .rate = 200};
@@ -104,6 +112,9 @@ static void read_options(int argc, char **argv, struct options *ret)
         switch (name) {
         case 'p':
             ret->site = &site_processes;
+            break;
+        case 'b':
+            ret->site = &site_brokers;
             break;
         case 's':
             ret->seed = number(optarg, 0, SEED_MAX);
@@ -149,9 +160,7 @@ static void print_kinds(const struct options *options)
     printf("| kind | what |\n|---|---|\n");
     for (size_t i = 0; i < options->kinds_count; i++) {
         const struct fault_kind *kind = &options->kinds[i];
-        const char *only = kind->forms == 1u << SITE_CONTAINERS  ? " (containers only)"
-                           : kind->forms == 1u << SITE_PROCESSES ? " (processes only)"
-                                                                 : "";
+        const char *only = kind->forms == 1u << SITE_BROKERS ? " (`--three-brokers`)" : "";
         printf("| `%s` | %s%s |\n", kind->name, kind->what, only);
     }
 }

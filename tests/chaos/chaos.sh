@@ -32,16 +32,18 @@ chaos_stop_daemon() {
     chaos_daemon=
 }
 
-# Sets chaos_form to the option for the program: containers, unless there can be none.
-chaos_choose_form() {
+# Sets chaos_form to the option for the program: what is asked for; containers, unless there can be none.
+chaos_choose_form() { # --processes, --three-brokers or nothing
     local log why
-    chaos_form=()
+    chaos_form=(${1:+"$1"})
+    [[ $1 != --processes ]] || return 0
     log=$(mktemp /tmp/saga-dockerd-XXXXXX)
     why=$log.why
     if ! ./deploy/install containers >"$why" 2>&1 ||
         { ! chaos_daemon_answers && ! chaos_start_daemon "$log" >"$why" 2>&1; }; then
         echo "chaos: no containers on this machine, so the same faults are done to processes, which have a network"
         echo "chaos: of their own each. Docker says: $(tail -1 "$why" | cut -c 1-300)"
+        [[ $1 != --three-brokers ]] || { count "three brokers without containers" 1 && return 1; }
         chaos_form=(--processes)
     fi
     rm -f "$log" "$why"
@@ -51,7 +53,7 @@ chaos_choose_form() {
 # difference is the change's, then one that nobody has seen.
 chaos_runs() {
     local options=("${chaos_form[@]}" --rate "${SAGA_TEST_CHAOS_RATE:-200}")
-    if [[ -n ${SAGA_TEST_CHAOS_SEED:-}${SAGA_TEST_CHAOS_SECONDS:-} ]]; then
+    if [[ -n ${SAGA_TEST_CHAOS_SEED:-}${SAGA_TEST_CHAOS_SECONDS:-} || ${chaos_form[*]} == --three-brokers ]]; then
         [[ -z ${SAGA_TEST_CHAOS_SEED:-} ]] || options+=(--seed "$SAGA_TEST_CHAOS_SEED")
         counting build/tests/bin/chaos "${options[@]}" --seconds "${SAGA_TEST_CHAOS_SECONDS:-120}"
         return

@@ -29,6 +29,9 @@ fault_act fault_gone, fault_back, fault_was_starting, fault_was_killed_often;
 fault_act fault_start;
 fault_act fault_freeze, fault_silent, fault_thrown_out, fault_thaw;
 
+/* ---- fault_leader.c: one of three brokers ---- */
+fault_act fault_kill_leader, fault_another_leads, fault_start_leader;
+
 /* ---- fault_net.c: the network ---- */
 fault_act fault_unplug, fault_unreachable, fault_plug;
 fault_act fault_cut_one_way, fault_cut, fault_is_cut, fault_mend;

@@ -1,6 +1,6 @@
 /*
  * site.h: the stack that is harmed, and how its parts are reached: in containers, or as processes
- * with a network namespace each. Both forms are brought up, looked at and taken down by deploy/.
+ * with a network namespace each. All forms are brought up, looked at and taken down by deploy/.
  *
  * A part is known by the process that does its work: its namespaces are the part's network and
  * files, whatever the form. So what is done to the network is written once, in net.h.
@@ -31,7 +31,9 @@ enum part {
 /* As deploy/ names them. */
 extern const char *const part_names[PARTS];
 
-enum site_form { SITE_CONTAINERS, SITE_PROCESSES, SITE_FORMS };
+/* SITE_BROKERS: containers, and Kafka is three brokers, of which PART_KAFKA is the first. */
+enum site_form { SITE_CONTAINERS, SITE_PROCESSES, SITE_BROKERS, SITE_FORMS };
+#define SITE_BROKERS_COUNT 3
 
 /*
  * One form. Whatever fails has said why on standard error. One thread calls at a time, except pid,
@@ -76,9 +78,12 @@ struct site {
     bool (*know_names)(enum part part);
     /* Its clock differs by so many seconds; 0: it does not. Only services. */
     bool (*set_clock)(enum part part, int seconds);
+    /* kill and start of a broker by its number, from 1; NULL: there is only one. */
+    bool (*kill_broker)(int number);
+    bool (*start_broker)(int number);
 };
 
-extern const struct site site_containers, site_processes;
+extern const struct site site_containers, site_processes, site_brokers;
 
 /* ---- what is the same in every form ---- */
 

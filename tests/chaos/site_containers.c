@@ -24,6 +24,8 @@
 
 static const int ports[PARTS] = {5432, 6379, 9092, 8080, 8081, 8082, 8083};
 static const char *folder;
+static bool three_brokers;
+static char brokers[SITE_BROKERS_COUNT][80];
 static char names[PARTS][80], network[80], addresses[PARTS][16], datas[PARTS][PATH_SIZE];
 static long long limits[PARTS][2]; /* memory, and with swap, as compose has set them */
 
@@ -40,13 +42,18 @@ static char *ask_docker(const char *const *argv)
     return text;
 }
 
-static bool docker(const char *what, enum part part)
+static bool docker_name(const char *what, const char *name)
 {
-    char *text = ask_docker((const char *const[]){"docker", what, names[part], NULL});
+    char *text = ask_docker((const char *const[]){"docker", what, name, NULL});
     bool good = text != NULL;
 
     free(text);
     return good;
+}
+
+static bool docker(const char *what, enum part part)
+{
+    return docker_name(what, names[part]);
 }
 
 /* What inspect says by a template of Go's; 0 if it says nothing. */
@@ -255,23 +262,35 @@ static bool read_project(char ret[64])
 }
 
 /* The names differ between versions of compose, the labels do not. */
+static bool find_name(const char *project, const char *service, char ret[80])
+{
+    char of_project[128], of_service[128];
+
+    snprintf(of_project, sizeof of_project, "label=com.docker.compose.project=%s", project);
+    snprintf(of_service, sizeof of_service, "label=com.docker.compose.service=%s", service);
+    char *name =
+        ask_docker((const char *const[]){"docker", "ps", "-a", "--format", "{{.Names}}", "--filter",
+                                         of_project, "--filter", of_service, NULL});
+    bool good = name != NULL && name[0] != '\0';
+    snprintf(ret, 80, "%s", good ? name : "");
+    free(name);
+    return good;
+}
+
 static bool find_names(void)
 {
-    char project[64], of_project[128], of_part[128];
+    static const char *const broker_names[SITE_BROKERS_COUNT] = {"kafka", "kafka-2", "kafka-3"};
+    char project[64];
 
     if (!read_project(project))
         return false;
     snprintf(network, sizeof network, "%s_default", project);
-    snprintf(of_project, sizeof of_project, "label=com.docker.compose.project=%s", project);
+    for (int i = 0; three_brokers && i < SITE_BROKERS_COUNT; i++) {
+        if (!find_name(project, broker_names[i], brokers[i]))
+            return false;
+    }
     for (enum part part = 0; part < PARTS; part++) {
-        snprintf(of_part, sizeof of_part, "label=com.docker.compose.service=%s", part_names[part]);
-        char *name =
-            ask_docker((const char *const[]){"docker", "ps", "-a", "--format", "{{.Names}}",
-                                             "--filter", of_project, "--filter", of_part, NULL});
-        bool good = name != NULL && name[0] != '\0';
-        snprintf(names[part], sizeof names[part], "%s", good ? name : "");
-        free(name);
-        if (!good)
+        if (!find_name(project, part_names[part], names[part]))
             return false;
         limits[part][0] = inspect(part, "{{.HostConfig.Memory}}");
         limits[part][1] = inspect(part, "{{.HostConfig.MemorySwap}}");
@@ -318,9 +337,16 @@ static bool begin(int disk_mib)
     return folder != NULL && make_clocks() && make_disk(PART_POSTGRES, disk_mib) &&
            make_disk(PART_KAFKA, disk_mib) && make_compose() &&
            command_run(stack_root(),
-                       (const char *const[]){"deploy/up", "--containers", "--no-order", NULL},
+                       (const char *const[]){"deploy/up", "--containers", "--no-order",
+                                             three_brokers ? "--three-brokers" : NULL, NULL},
                        NULL) == 0 &&
            stack_attach() && find_names();
+}
+
+static bool begin_with_brokers(int disk_mib)
+{
+    three_brokers = true;
+    return begin(disk_mib);
 }
 
 /* ---- what is done to a part ---- */
@@ -426,24 +452,30 @@ static bool know_names(enum part part)
     return net_mend(&site_containers, part);
 }
 
+static bool kill_broker(int number)
+{
+    return docker_name("kill", brokers[number - 1]);
+}
+
+static bool start_broker(int number)
+{
+    return docker_name("start", brokers[number - 1]);
+}
+
+#define IN_CONTAINERS                                                                              \
+    .end = end, .pid = part_pid, .address = part_address, .port = part_port, .kill = kill_part,    \
+    .stop = stop_part, .start = start_part, .freeze = freeze, .thaw = thaw, .unplug = unplug,      \
+    .plug = plug, .limit = limit, .data = part_data, .forget_names = forget_names,                 \
+    .know_names = know_names, .set_clock = write_clock
+
 const struct site site_containers = {
-    .name = "containers",
-    .form = SITE_CONTAINERS,
-    .begin = begin,
-    .end = end,
-    .pid = part_pid,
-    .address = part_address,
-    .port = part_port,
-    .kill = kill_part,
-    .stop = stop_part,
-    .start = start_part,
-    .freeze = freeze,
-    .thaw = thaw,
-    .unplug = unplug,
-    .plug = plug,
-    .limit = limit,
-    .data = part_data,
-    .forget_names = forget_names,
-    .know_names = know_names,
-    .set_clock = write_clock,
+    .name = "containers", .form = SITE_CONTAINERS, .begin = begin, IN_CONTAINERS};
+
+const struct site site_brokers = {
+    .name = "containers, three brokers",
+    .form = SITE_BROKERS,
+    .begin = begin_with_brokers,
+    IN_CONTAINERS,
+    .kill_broker = kill_broker,
+    .start_broker = start_broker,
 };

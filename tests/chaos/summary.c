@@ -157,6 +157,8 @@ const char *summary_again(const struct summary *summary, char *buffer, size_t si
     snprintf(buffer, size,
              "SAGA_TEST_CHAOS_SEED=%" PRIu64 "%s SAGA_TEST_CHAOS_RATE=%.0f ./tests/run %schaos",
              summary->seed, seconds, summary->rate,
-             summary->form_number == SITE_PROCESSES ? "--processes " : "");
+             summary->form_number == SITE_PROCESSES ? "--processes "
+             : summary->form_number == SITE_BROKERS ? "--three-brokers "
+                                                    : "");
     return buffer;
 }

@@ -68,7 +68,7 @@ int stack_free_port(void)
 /* Ports above 32767 may be taken by a client's own end; so the shift stays small. */
 bool stack_choose_ports(void)
 {
-    static const int bases[] = {8080, 8081, 8082, 8083, 5532, 6479, 9192, 9193};
+    static const int bases[] = {8080, 8081, 8082, 8083, 5532, 6479, 9192, 9193, 9292, 9392};
     char text[16];
 
     for (int try = 0; try < 200; try++) {

@@ -100,7 +100,7 @@ Test(plan, a_longer_one_begins_with_the_shorter_one)
 
 Test(plan, each_kind_of_the_form_comes_once_a_round)
 {
-    for (enum site_form form = 0; form < SITE_FORMS; form++) {
+    for (enum site_form form = 0; form < SITE_BROKERS; form++) {
         size_t cards = COUNT(kinds) - 1; /* one is for the other form only */
         for (uint64_t seed = 0; seed < SEEDS; seed++) {
             make(seed, form, plan, MANY);
