@@ -54,6 +54,7 @@ struct engine {
     struct outbox_source source;
     const struct saga_event *hears[HEARING_MAX + 1];
     bool hears_patiently[HEARING_MAX]; /* that one: patience.h */
+    size_t patient_kinds;              /* how many of them */
     int64_t next_tick_us, next_timer_us, next_cursor_us, next_commit_us, next_reports_us;
     int64_t next_truncate_us, next_keys_us, next_refused_us;
     struct {

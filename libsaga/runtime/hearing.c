@@ -72,6 +72,7 @@ bool hearing_open(struct engine *engine, char *errbuf, size_t size)
     for (size_t i = 0; engine->hears[i] != NULL; i++) {
         topics[i] = engine->hears[i]->name;
         engine->hears_patiently[i] = says_nothing(engine->service, engine->hears[i]);
+        engine->patient_kinds += engine->hears_patiently[i];
     }
     engine->consumer = kafka_consumer_new(config.kafka_bootstrap, engine->service->name,
                                           engine->service->name, topics, told, NULL, errbuf, size);

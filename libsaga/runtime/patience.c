@@ -151,6 +151,12 @@ size_t patience_let_go(struct patience *patience, const struct kafka_record *urg
     return gone;
 }
 
+size_t patience_share(size_t room, size_t patient)
+{
+    size_t share = room / (1 + patient);
+    return share > 0 ? share : 1;
+}
+
 int64_t patience_end_us(const struct patience *patience)
 {
     return patience->count > 0 ? patience->held[0].until_us : INT64_MAX;

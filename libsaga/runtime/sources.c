@@ -208,15 +208,9 @@ static void add_held(struct engine *engine, const struct kafka_record *urgent, s
     }
 }
 
-static unsigned take_records(struct engine *engine)
+/* So many at most; true if they were as many, and there is room for more. */
+static bool take_some_records(struct engine *engine, size_t max)
 {
-    if (atomic_load(&engine->draining)) {
-        engine_lose_if(engine, FAILPOINT(drain_begun));
-        sources_forget(engine); /* for the next life; nothing waits for its time any more */
-    }
-    if (engine->consumer == NULL || atomic_load(&engine->draining) || !room(engine))
-        return 0;
-    size_t before = batch_count(engine->batch), max = (size_t)config.batch_max - before;
     struct kafka_record *taken = engine->records_taken;
     size_t count = 0, urgent = 0;
     if (!patience_full(engine->patience))
@@ -230,6 +224,22 @@ static unsigned take_records(struct engine *engine)
     add_held(engine, taken, urgent); /* first: they came before, and the order's row learns so */
     for (size_t i = 0; i < urgent; i++)
         add_record(engine, &taken[i]);
+    return count == max && room(engine);
+}
+
+static unsigned take_records(struct engine *engine)
+{
+    if (atomic_load(&engine->draining)) {
+        engine_lose_if(engine, FAILPOINT(drain_begun));
+        sources_forget(engine); /* for the next life; nothing waits for its time any more */
+    }
+    if (engine->consumer == NULL || atomic_load(&engine->draining))
+        return 0;
+    size_t before = batch_count(engine->batch);
+    for (bool more = room(engine); more;) {
+        size_t left = (size_t)config.batch_max - batch_count(engine->batch);
+        more = take_some_records(engine, patience_share(left, engine->patient_kinds));
+    }
     return (unsigned)(batch_count(engine->batch) - before);
 }
 

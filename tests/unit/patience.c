@@ -93,6 +93,27 @@ Test(patience, what_there_is_no_room_for_stays_in_order)
     cr_assert_str_eq(let_go("a", 1, 3), "paid/0/4 ");
 }
 
+/* As many as may be taken, all of them urgent, and all that waited for them. */
+Test(patience, who_waited_for_a_share_fits_beside_it)
+{
+    const size_t room = 100;
+    struct kafka_record urgent[100];
+    static char keys[100][4];
+    size_t share = patience_share(room, 2);
+    cr_assert_eq(share, 33);
+    for (size_t i = 0; i < share; i++) {
+        snprintf(keys[i], sizeof keys[i], "%zu", i);
+        hold("paid", 0, (int64_t)i, keys[i]);
+        hold("reserved", 0, (int64_t)i, keys[i]);
+        urgent[i] = record("shipped", 0, (int64_t)i, keys[i]);
+    }
+    size_t count = patience_let_go(patience, urgent, share, 1, gone, room - share);
+    cr_assert_eq(count, 2 * share);
+    cr_assert_eq(patience_end_us(patience), INT64_MAX);
+    cr_assert_eq(patience_share(room, 0), room);
+    cr_assert_eq(patience_share(1, 2), 1); /* or none would ever be taken */
+}
+
 Test(patience, is_full_by_number)
 {
     for (int i = 0; i < PATIENCE_RECORDS_MAX - 1; i++)
