@@ -87,6 +87,7 @@ static void begin(void)
     engine->records_taken = calloc(BATCH, sizeof *engine->records_taken);
     engine->records_held = calloc(BATCH, sizeof *engine->records_held);
     engine->patience = patience_new(BATCH);
+    engine->patient_kinds = 1;
     engine->consumer = (struct kafka_consumer *)engine; /* there is one: the stubs above */
     engine->queue_tail = &engine->queue_head;
     pthread_mutex_init(&engine->lock, NULL);
@@ -132,6 +133,24 @@ Test(sources, a_held_record_goes_with_one_of_its_order)
     cr_assert_eq(collect(), 0);
     cr_assert_eq(released, 2);
     cr_assert_lt(patience_end_us(engine->patience), INT64_MAX);
+}
+
+/* Of six orders; a batch has room for eight records. */
+Test(sources, a_full_batch_leaves_none_behind_that_waited_for_one_in_it)
+{
+    static const char *const orders[] = {"a", "b", "c", "d", "e", "f"};
+    for (int i = 0; i < 6; i++)
+        comes("payment.done", i, orders[i]);
+    cr_assert_eq(collect(), 0);
+    for (int i = 0; i < 6; i++)
+        comes("order.shipped", i, orders[i]);
+    for (size_t shipped = 0, count; (count = collect()) > 0; shipped += count / 2) {
+        cr_assert(count % 2 == 0 && shipped + count / 2 <= 6);
+        for (size_t i = 0; i < count; i++)
+            cr_assert_eq(batch_at(engine->batch, i)->in.offset,
+                         (int64_t)(shipped + i % (count / 2)));
+    }
+    cr_assert_eq(patience_end_us(engine->patience), INT64_MAX);
 }
 
 /* What is held wakes the engine when its time is over: one that takes nothing any more would wake
