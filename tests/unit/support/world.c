@@ -29,6 +29,7 @@ struct world {
     struct arena arena; /* rows and payloads: all that ever was */
     int64_t now_us;
     const char *reason;
+    bool has_strangers;
 };
 
 struct world *world_new(void)
@@ -211,6 +212,14 @@ static void decide(struct world *world, int service, struct saga_json *json)
     dump(world, service, json);
 }
 
+static void add_event(struct world *world, const char *name, const struct saga_uuid *order_id,
+                      struct saga_text value)
+{
+    world->events = realloc(world->events, (world->events_count + 1) * sizeof *world->events);
+    world->events[world->events_count++] = (struct world_event){
+        name, *order_id, (char *)(uintptr_t)arena_copy(&world->arena, value).at};
+}
+
 static void apply(struct world *world, int service)
 {
     struct batch *batch = world->batches[service];
@@ -240,12 +249,15 @@ static void apply(struct world *world, int service)
     }
     size_t count;
     const struct batch_event *events = batch_events(batch, &count);
-    for (size_t i = 0; i < count; i++) {
-        world->events = realloc(world->events, (world->events_count + 1) * sizeof *world->events);
-        world->events[world->events_count++] = (struct world_event){
-            events[i].event->name, events[i].order_id,
-            (char *)(uintptr_t)arena_copy(&world->arena, events[i].payload).at};
-    }
+    for (size_t i = 0; i < count; i++)
+        add_event(world, events[i].event->name, &events[i].order_id, events[i].payload);
+}
+
+void world_say(struct world *world, const char *name, const struct saga_uuid *order_id,
+               struct saga_text value)
+{
+    world->has_strangers = true;
+    add_event(world, name, order_id, value);
 }
 
 static enum batch_result run(struct world *world, int service)
@@ -337,6 +349,11 @@ bool world_deliver(struct world *world, size_t number, int service, enum batch_r
     struct arena *arena = batch_arena(world->batches[service]);
     void *body = arena_alloc(arena, event->shape->size);
     const char *why = scan_object(arena, saga_text(said->payload), event->shape, body);
+    if (why != NULL && world->has_strangers) { /* parked */
+        if (ret_result != NULL)
+            *ret_result = BATCH_POISON;
+        return true;
+    }
     cr_assert_null(why, "%s: %s: %s", said->name, why, said->payload);
     message->in.event = event;
     message->in.order_id = said->order_id;

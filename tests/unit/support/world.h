@@ -41,6 +41,10 @@ void world_free(struct world *world);
 /* Runs a command of a service by its name. The message's result. */
 enum batch_result world_command(struct world *world, int service, const char *name,
                                 const struct saga_uuid *order_id, const void *body, void *reply);
+/* An event that a stranger has said. After it not everybody has to be able to read what is said:
+ * what a service hands on may be a stranger's. */
+void world_say(struct world *world, const char *name, const struct saga_uuid *order_id,
+               struct saga_text value);
 size_t world_events(const struct world *world);
 const struct world_event *world_event(const struct world *world, size_t number);
 /* The service hears event number so and so (again). False if it does not hear such events. */
