@@ -8,6 +8,7 @@
 
 #define TOPICS_MAX 64
 #define POLL_MS 20
+#define FEW_BROKERS_MS 200
 
 static bool set(rd_kafka_conf_t *conf, const char *name, const char *value, char *errbuf,
                 size_t size)
@@ -41,12 +42,12 @@ static rd_kafka_t *make_client(const char *bootstrap, const char *group, char *e
 }
 
 /* One result per topic: there already is fine. */
-static bool read_results(rd_kafka_event_t *event, char *errbuf, size_t size)
+static rd_kafka_resp_err_t read_results(rd_kafka_event_t *event, char *errbuf, size_t size)
 {
     size_t count = 0;
     if (rd_kafka_event_error(event) != RD_KAFKA_RESP_ERR_NO_ERROR) {
         snprintf(errbuf, size, "%s", rd_kafka_event_error_string(event));
-        return false;
+        return rd_kafka_event_error(event);
     }
     const rd_kafka_topic_result_t **results =
         rd_kafka_CreateTopics_result_topics(rd_kafka_event_CreateTopics_result(event), &count);
@@ -57,13 +58,13 @@ static bool read_results(rd_kafka_event_t *event, char *errbuf, size_t size)
         const char *why = rd_kafka_topic_result_error_string(results[i]);
         snprintf(errbuf, size, "topic %s: %s", rd_kafka_topic_result_name(results[i]),
                  why ? why : rd_kafka_err2str(error));
-        return false;
+        return error;
     }
-    return true;
+    return RD_KAFKA_RESP_ERR_NO_ERROR;
 }
 
-static bool ask(rd_kafka_t *client, rd_kafka_NewTopic_t **topics, size_t count, int timeout_ms,
-                char *errbuf, size_t size)
+static rd_kafka_resp_err_t ask(rd_kafka_t *client, rd_kafka_NewTopic_t **topics, size_t count,
+                               int timeout_ms, char *errbuf, size_t size)
 {
     rd_kafka_queue_t *queue = rd_kafka_queue_new(client);
     rd_kafka_AdminOptions_t *options =
@@ -72,13 +73,31 @@ static bool ask(rd_kafka_t *client, rd_kafka_NewTopic_t **topics, size_t count, 
     rd_kafka_AdminOptions_set_operation_timeout(options, timeout_ms, errbuf, size);
     rd_kafka_CreateTopics(client, topics, count, options, queue);
     rd_kafka_event_t *event = rd_kafka_queue_poll(queue, timeout_ms + 1000);
-    bool ok = event != NULL && read_results(event, errbuf, size);
-    if (event == NULL)
+    rd_kafka_resp_err_t error = RD_KAFKA_RESP_ERR__TIMED_OUT;
+    if (event != NULL)
+        error = read_results(event, errbuf, size);
+    else
         snprintf(errbuf, size, "no answer from the broker");
     rd_kafka_event_destroy(event);
     rd_kafka_AdminOptions_destroy(options);
     rd_kafka_queue_destroy(queue);
-    return ok;
+    return error;
+}
+
+/* The brokers of a cluster come one by one, and there may be too few yet for so many replicas:
+ * asked again until it is time. */
+static bool create(rd_kafka_t *client, rd_kafka_NewTopic_t **topics, size_t count, int timeout_ms,
+                   char *errbuf, size_t size)
+{
+    rd_kafka_resp_err_t error;
+    int waited_ms = 0;
+    while ((error = ask(client, topics, count, timeout_ms, errbuf, size)) ==
+               RD_KAFKA_RESP_ERR_INVALID_REPLICATION_FACTOR &&
+           waited_ms < timeout_ms) {
+        poll(NULL, 0, FEW_BROKERS_MS);
+        waited_ms += FEW_BROKERS_MS;
+    }
+    return error == RD_KAFKA_RESP_ERR_NO_ERROR;
 }
 
 /* How many partitions with a leader the topic has now; -1 with the reason if nobody answers. */
@@ -146,7 +165,7 @@ enum saga_verdict kafka_topics_create(const char *bootstrap, const char *const *
         count++;
     }
     bool all = topics[count] == NULL;
-    bool ok = all && ask(client, wanted, count, timeout_ms, errbuf, errbuf_size);
+    bool ok = all && create(client, wanted, count, timeout_ms, errbuf, errbuf_size);
     enum saga_verdict verdict = ok ? SAGA_OK : SAGA_RETRY;
     if (ok && !check_partitions(client, topics, partitions, timeout_ms, errbuf, errbuf_size))
         verdict = SAGA_FATAL;
