@@ -43,10 +43,10 @@ chaos_choose_form() { # --processes, --three-brokers or nothing
         { ! chaos_daemon_answers && ! chaos_start_daemon "$log" >"$why" 2>&1; }; then
         echo "chaos: no containers on this machine, so the same faults are done to processes, which have a network"
         echo "chaos: of their own each. Docker says: $(tail -1 "$why" | cut -c 1-300)"
-        [[ $1 != --three-brokers ]] || { count "three brokers without containers" 1 && return 1; }
         chaos_form=(--processes)
     fi
     rm -f "$log" "$why"
+    [[ $1 != --three-brokers || ${chaos_form[*]} == "$1" ]] || { count "three brokers without containers" 1 && return 1; }
 }
 
 # One run with the settings that are given; without any what CI does: a seed that is always the same, so that a

@@ -115,7 +115,7 @@ const struct fault_kind fault_kinds[] = {
     {"clock-jump", "the clock of a service is an hour ahead, or behind",
      ONE_BROKER, PARTS_SERVICES, 1, 0, {4000, 8000}, fault_jump, fault_has_jumped, fault_set_right},
     {"kill-leader", "kill -9 of the one of three brokers that leads a partition",
-     THREE_BROKERS, KAFKA, 1, 0, {5000, 12000},
+     THREE_BROKERS, KAFKA, 1, 0, {12000, 15000},
      fault_kill_leader, fault_another_leads, fault_start_leader},
 };
 /* clang-format on */

@@ -13,17 +13,17 @@
 /* noted: */
 enum { BROKER, PARTITION };
 
-/* What Kafka tells of the topic; false: nothing now. */
-static bool ask(const struct rd_kafka_metadata **ret)
+/* What Kafka tells of this topic, NULL: of all; false: nothing now. */
+static bool ask(const char *name, const struct rd_kafka_metadata **ret)
 {
     rd_kafka_resp_err_t error = RD_KAFKA_RESP_ERR__FAIL;
     rd_kafka_t *kafka = client_new(stack_address("KAFKA_BOOTSTRAP"), NULL);
 
     if (kafka == NULL)
         return false;
-    rd_kafka_topic_t *topic = rd_kafka_topic_new(kafka, TOPIC, NULL);
-    if (topic != NULL)
-        error = rd_kafka_metadata(kafka, 0, topic, ret, ASK_MS);
+    rd_kafka_topic_t *topic = name != NULL ? rd_kafka_topic_new(kafka, name, NULL) : NULL;
+    if (topic != NULL || name == NULL)
+        error = rd_kafka_metadata(kafka, name == NULL, topic, ret, ASK_MS);
     if (topic != NULL)
         rd_kafka_topic_destroy(topic);
     rd_kafka_destroy(kafka);
@@ -36,7 +36,7 @@ static int leader(long long partition)
     const struct rd_kafka_metadata *metadata;
     int number = -1;
 
-    if (!ask(&metadata))
+    if (!ask(TOPIC, &metadata))
         return -1;
     if (metadata->topic_cnt == 1 && partition < metadata->topics[0].partition_cnt)
         number = metadata->topics[0].partitions[partition].leader;
@@ -44,15 +44,17 @@ static int leader(long long partition)
     return number;
 }
 
+/* Of every topic, Kafka's own too, each broker has all records. */
 static bool all_in_sync(void)
 {
     const struct rd_kafka_metadata *metadata;
 
-    if (!ask(&metadata))
+    if (!ask(NULL, &metadata))
         return false;
-    bool all = metadata->topic_cnt == 1 && metadata->topics[0].partition_cnt > 0;
-    for (int i = 0; all && i < metadata->topics[0].partition_cnt; i++)
-        all = metadata->topics[0].partitions[i].isr_cnt == SITE_BROKERS_COUNT;
+    bool all = metadata->topic_cnt > 0;
+    for (int t = 0; t < metadata->topic_cnt; t++)
+        for (int i = 0; i < metadata->topics[t].partition_cnt; i++)
+            all = all && metadata->topics[t].partitions[i].isr_cnt == SITE_BROKERS_COUNT;
     rd_kafka_metadata_destroy(metadata);
     return all;
 }

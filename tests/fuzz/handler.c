@@ -128,7 +128,7 @@ static void take_all(struct world *world, const char *at, const char *end)
     }
 }
 
-/* What was said by whom: those before `own` by nobody in there. */
+/* Events from `first` to `own` are the input; the services said all others. */
 static void check_once(const struct world *world, size_t first, size_t own)
 {
     for (size_t i = own; i < world_events(world); i++) {
