@@ -406,7 +406,7 @@ Test(ops, the_oldest_age_stays_small_under_load)
     }
     cr_assert(traffic_end(traffic, SOON_S));
     traffic_free(traffic);
-    cr_assert_lt(worst, 3, "%f s", worst); /* of 5 s, beside another stack under load */
+    cr_assert_lt(worst, 3, "%f s", worst); /* the load lasts 5 s; beside it is another stack */
 }
 
 /* ---- logs ---- */
