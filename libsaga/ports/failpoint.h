@@ -10,46 +10,46 @@
 
 #include <stdbool.h>
 
-/* Each: its name; whether the place can fail without the process dying; where it stands. */
+/* Each: its name; where it stands. */
 #define FAILPOINTS(POINT)                                                                          \
-    POINT(start_connected, true, "the database is reached, no lane is taken")                      \
-    POINT(start_lane_taken, true, "the lane is taken, nothing is published")                       \
-    POINT(batch_collected, true, "messages are gathered, nothing is read")                         \
-    POINT(batch_loaded, true, "rows are locked and read")                                          \
-    POINT(batch_decided, true, "handlers have run, nothing is written")                            \
-    POINT(batch_flushed, true, "rows are sent, COMMIT is not")                                     \
-    POINT(commit_unanswered, true, "COMMIT is sent, its answer not read")                          \
-    POINT(batch_committed, true, "committed, nothing is published")                                \
-    POINT(batch_published, true, "handed to the producer, nobody is answered")                     \
-    POINT(batch_answered, true, "answered, no offset is stored")                                   \
-    POINT(batch_announced, true, "all is done, the next batch has not begun")                      \
-    POINT(event_delivered, true, "the broker has acknowledged, the lane does not know")            \
-    POINT(cursor_unwritten, true, "acknowledged, the cursor is not written")                       \
-    POINT(offsets_uncommitted, true, "offsets are stored, the broker does not know")               \
-    POINT(backlog_unread, true, "a lane is behind, its rows are not read")                         \
-    POINT(consumer_failed, true, "a batch is done, the consumer goes on")                          \
-    POINT(timers_taken, true, "due timers are read, not decided")                                  \
-    POINT(door_received, true, "a request is there, nothing is done")                              \
-    POINT(door_answering, true, "the answer is known, not sent")                                   \
-    POINT(key_unremembered, true, "committed, Redis does not know the key")                        \
-    POINT(doubt_unresolved, true, "connected again, a COMMIT is still in doubt")                   \
-    POINT(producer_unmade, true, "the producer is gone, there is no new one")                      \
-    POINT(outbox_untruncated, true, "old rows are looked for, none is gone")                       \
-    POINT(keys_unexpired, true, "old keys are looked for, none is gone")                           \
-    POINT(letters_taken, true, "letters to be redriven are read, not decided")                     \
-    POINT(lane_adopted, true, "a dead instance's lane is locked, its rows are not read")           \
-    POINT(lane_drained, true, "that lane is drained, its lock not given back")                     \
-    POINT(refused_unparked, true, "the broker refuses an event, it is not parked")                 \
-    POINT(refused_said, true, "it is said again, the lane does not know")                          \
-    POINT(partitions_unread, true, "partitions are given, nothing is read")                        \
-    POINT(drain_begun, true, "told to end, the records that are held are not let go")              \
-    POINT(drain_ended, true, "all is done, the group is not left nor the last offsets told")       \
-    POINT(reads_unasked, true, "reads are with the database thread, the database is not asked")    \
-    POINT(republish_said, true, "a row of a topic is said again, the others are not")              \
-    POINT(tables_half_made, true, "migrate has made the library's tables, not the service's")
+    POINT(start_connected, "the database is reached, no lane is taken")                            \
+    POINT(start_lane_taken, "the lane is taken, nothing is published")                             \
+    POINT(batch_collected, "messages are gathered, nothing is read")                               \
+    POINT(batch_loaded, "rows are locked and read")                                                \
+    POINT(batch_decided, "handlers have run, nothing is written")                                  \
+    POINT(batch_flushed, "rows are sent, COMMIT is not")                                           \
+    POINT(commit_unanswered, "COMMIT is sent, its answer not read")                                \
+    POINT(batch_committed, "committed, nothing is published")                                      \
+    POINT(batch_published, "handed to the producer, nobody is answered")                           \
+    POINT(batch_answered, "answered, no offset is stored")                                         \
+    POINT(batch_announced, "all is done, the next batch has not begun")                            \
+    POINT(event_delivered, "the broker has acknowledged, the lane does not know")                  \
+    POINT(cursor_unwritten, "acknowledged, the cursor is not written")                             \
+    POINT(offsets_uncommitted, "offsets are stored, the broker does not know")                     \
+    POINT(backlog_unread, "a lane is behind, its rows are not read")                               \
+    POINT(consumer_failed, "a batch is done, the consumer goes on")                                \
+    POINT(timers_taken, "due timers are read, not decided")                                        \
+    POINT(door_received, "a request is there, nothing is done")                                    \
+    POINT(door_answering, "the answer is known, not sent")                                         \
+    POINT(key_unremembered, "committed, Redis does not know the key")                              \
+    POINT(doubt_unresolved, "connected again, a COMMIT is still in doubt")                         \
+    POINT(producer_unmade, "the producer is gone, there is no new one")                            \
+    POINT(outbox_untruncated, "old rows are looked for, none is gone")                             \
+    POINT(keys_unexpired, "old keys are looked for, none is gone")                                 \
+    POINT(letters_taken, "letters to be redriven are read, not decided")                           \
+    POINT(lane_adopted, "a dead instance's lane is locked, its rows are not read")                 \
+    POINT(lane_drained, "that lane is drained, its lock not given back")                           \
+    POINT(refused_unparked, "the broker refuses an event, it is not parked")                       \
+    POINT(refused_said, "it is said again, the lane does not know")                                \
+    POINT(partitions_unread, "partitions are given, nothing is read")                              \
+    POINT(drain_begun, "told to end, the records that are held are not let go")                    \
+    POINT(drain_ended, "all is done, the group is not left nor the last offsets told")             \
+    POINT(reads_unasked, "reads are with the database thread, the database is not asked")          \
+    POINT(republish_said, "a row of a topic is said again, the others are not")                    \
+    POINT(tables_half_made, "migrate has made the library's tables, not the service's")
 
 enum failpoint {
-#define FAILPOINT_ENUM(name, fails, where) FAILPOINT_##name,
+#define FAILPOINT_ENUM(name, where) FAILPOINT_##name,
     FAILPOINTS(FAILPOINT_ENUM)
 #undef FAILPOINT_ENUM
         FAILPOINT_COUNT
