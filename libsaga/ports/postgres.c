@@ -47,6 +47,7 @@ struct pg {
     size_t queued, queue_size;
     bool rollback_first; /* the server still holds a transaction that failed */
     bool send_failed;
+    uint64_t round_trips;
     bool failed; /* an error of this round trip stands in `error`: the first cause wins */
     char sqlstate[6];
     char error[512];
@@ -514,6 +515,7 @@ enum pg_status pg_sync_answered(struct pg *pg, bool (*lost)(void))
     enum pg_status status;
 
     pg->failed = false;
+    pg->round_trips++;
     if (pg->conn == NULL || pg->send_failed || PQpipelineSync(pg->conn) != 1)
         status = pg_lose(pg, NULL);
     else if (PQflush(pg->conn) == 0 && lost())
@@ -522,6 +524,11 @@ enum pg_status pg_sync_answered(struct pg *pg, bool (*lost)(void))
         status = pg_collect(pg);
     pg_settle(pg, status);
     return status;
+}
+
+uint64_t pg_round_trips(const struct pg *pg)
+{
+    return pg->round_trips;
 }
 
 enum pg_status pg_execute(struct pg *pg, const char *sql)

@@ -73,6 +73,9 @@ enum pg_status pg_sync(struct pg *pg);
  * was sent is in doubt. For failpoints. */
 enum pg_status pg_sync_answered(struct pg *pg, bool (*lost)(void));
 
+/* How many round trips there were since it was made. */
+uint64_t pg_round_trips(const struct pg *pg);
+
 /* One statement outside a pipeline, text in and out, for migrate and the commands. May hold several
  * statements separated by ; when there are no params. */
 enum pg_status pg_execute(struct pg *pg, const char *sql);

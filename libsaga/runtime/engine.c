@@ -23,7 +23,7 @@
 
 /* ---- small tools ---- */
 
-void engine_detail(struct engine *engine, const char *format, ...)
+static void engine_detail(struct engine *engine, const char *format, ...)
 {
     va_list arguments;
     va_start(arguments, format);
@@ -342,6 +342,17 @@ static void wait_for_work(struct engine *engine)
     engine_wait(engine, until_us - system_monotonic_us());
 }
 
+static void count_round_trips(struct engine *engine)
+{
+    uint64_t now = pg_round_trips(engine->pg);
+    if (now == engine->round_trips)
+        return;
+    metric_add(metric_counter("saga_database_round_trips_total",
+                              "Round trips of the engine to PostgreSQL.", ""),
+               (double)(now - engine->round_trips));
+    engine->round_trips = now;
+}
+
 /* The loop, read aloud: wait, gather a batch, run it, see to the outbox. */
 static void engine_loop_once(struct engine *engine)
 {
@@ -360,6 +371,7 @@ static void engine_loop_once(struct engine *engine)
     relay_work(engine);
     refused_work(engine);
     upkeep_work(engine);
+    count_round_trips(engine);
 }
 
 /* Nothing is left to do, or what is left waits for a Kafka that is away: it is in the table, and is

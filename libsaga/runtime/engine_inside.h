@@ -46,6 +46,7 @@ struct engine {
     size_t records_count;
     struct kafka_record *records_taken, *records_held; /* on their way there */
     struct patience *patience;
+    uint64_t round_trips; /* of pg, as far as they are counted */
     struct engine_command *expired;
     struct saga_uuid timer_after; /* the last that was due in this round; zero: it begins */
     struct linger linger;

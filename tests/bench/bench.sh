@@ -45,6 +45,38 @@ bench_floor() {
     build/tests/bin/floor --batch "$batch" --seconds 8 --json "$BENCH_OUT/floor.json"
 }
 
+# Where the time goes when it is saturated: a flame graph of all processes, and how often the services call the system
+# and PostgreSQL. Each sample brings its stack along, for Debian's libraries have no frame pointers, and every system
+# call is counted; so this is a run of its own, whose other figures do not count.
+bench_where() {
+    local name pid rest parts=() samples=$BENCH_OUT/samples status=0
+    local command=(build/tests/bin/load --at-once "$BENCH_AT_ONCE" --warm-up 2 --seconds 8 --json "$BENCH_OUT/where.json")
+    while read -r name pid rest; do
+        parts+=("$name=$pid")
+        [[ $name != *-svc ]] ||
+            command=(perf stat "-x," -e raw_syscalls:sys_enter -p "$pid" -o "$samples.$name" -- "${command[@]}")
+    done < <(./deploy/status | tail -n +2)
+    perf record -q -a -F 199 --call-graph dwarf,16384 -o "$samples" -- "${command[@]}" >/dev/null 2>"$samples.log" &&
+        perf script -i "$samples" -F comm,pid,ip,sym 2>"$samples.log" |
+        build/tests/bin/flame --title "Where the time goes, saturated ($(date -u +%F))" "${parts[@]}" \
+            >"$BENCH_OUT/flame.svg" && bench_calls "$samples" >"$BENCH_OUT/where.md" || status=$?
+    if [[ $status -eq 0 ]]; then cat "$BENCH_OUT/where.md"; else tail -5 "$samples.log"; fi
+    count "where the time goes" "$status"
+    rm -f -- "$samples"*
+}
+
+bench_calls() { # files of perf stat, without the service's name
+    local name calls
+    echo "| service | messages a batch | round trips to PostgreSQL a batch | system calls a batch | system calls an order |"
+    echo "|---|---|---|---|---|"
+    for name in order-svc payment-svc inventory-svc shipping-svc; do
+        calls=$(awk -F, '/sys_enter/ { print $1 }' "$1.$name")
+        jq -r --arg name "$name" --argjson calls "$calls" '(.parts[$name]) as $part | ($calls / .orders.sent) as $each |
+            "| \($name) | \($part.batch_size | round) | \($part.round_trips_per_batch * 10 | round / 10) | " +
+            "\($each / $part.batches_per_order | round) | \($each * 100 | round / 100) |"' "$BENCH_OUT/where.json"
+    done
+}
+
 bench_sweep() {
     local word options status files=()
     for word in $BENCH_LOADS; do
@@ -66,6 +98,9 @@ bench_sweep() {
         count "load $options" "$status"
         [[ ! -f $BENCH_OUT/${word//[:\/]/-}.json ]] || files+=("$BENCH_OUT/${word//[:\/]/-}.json")
     done
+    echo "-- where the time goes"
+    bench_tidy
+    bench_where
     echo "-- the floor"
     bench_tidy
     status=0

@@ -33,16 +33,18 @@ void counters_end(void)
     server = NULL;
 }
 
-static bool read_batches(const char *base, double *ret_batches, double *ret_messages)
+static bool read_service(struct counters *counters, size_t i)
 {
+    const char *base = stack_address(addresses[i]);
     struct exposition *exposition = exposition_ask(base);
     const char *wrong = exposition_wrong(exposition);
 
     if (wrong != NULL)
         fprintf(stderr, "%s/metrics: %s\n", base, wrong);
     /* A service that has had no batch yet does not name it. */
-    *ret_batches = exposition_value(exposition, "saga_batch_size_count", 0);
-    *ret_messages = exposition_value(exposition, "saga_batch_size_sum", 0);
+    counters->batches[i] = exposition_value(exposition, "saga_batch_size_count", 0);
+    counters->messages[i] = exposition_value(exposition, "saga_batch_size_sum", 0);
+    counters->round_trips[i] = exposition_value(exposition, "saga_database_round_trips_total", 0);
     bool good = wrong == NULL;
     exposition_free(exposition);
     return good;
@@ -61,8 +63,7 @@ bool counters_read(struct counters *ret_counters)
         *fields[i] = strtod(PQgetvalue(result, 0, i), NULL);
     PQclear(result);
     for (size_t i = 0; good && i < COUNTERS_SERVICES; i++)
-        good = read_batches(stack_address(addresses[i]), &ret_counters->batches[i],
-                            &ret_counters->messages[i]);
+        good = read_service(ret_counters, i);
     return good;
 }
 
@@ -77,6 +78,7 @@ struct counters counters_between(const struct counters *sooner, const struct cou
     for (size_t i = 0; i < COUNTERS_SERVICES; i++) {
         between.batches[i] = later->batches[i] - sooner->batches[i];
         between.messages[i] = later->messages[i] - sooner->messages[i];
+        between.round_trips[i] = later->round_trips[i] - sooner->round_trips[i];
     }
     return between;
 }

@@ -14,6 +14,7 @@ struct counters {
     double wal_bytes;                             /* pg_current_wal_lsn */
     double wal_syncs, wal_full_pages, pg_commits; /* the sessions report them once a second */
     double batches[COUNTERS_SERVICES], messages[COUNTERS_SERVICES]; /* saga_batch_size */
+    double round_trips[COUNTERS_SERVICES]; /* saga_database_round_trips_total */
 };
 
 /* Connects to the server of ADMIN_DB; false: it has said why. */

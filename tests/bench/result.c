@@ -61,6 +61,11 @@ static double per_batch(const struct counters *counted, size_t i)
     return counted->batches[i] > 0 ? counted->messages[i] / counted->batches[i] : 0;
 }
 
+static double trips_per_batch(const struct counters *counted, size_t i)
+{
+    return counted->batches[i] > 0 ? counted->round_trips[i] / counted->batches[i] : 0;
+}
+
 bool result_in_time(const struct result *result)
 {
     double late_us = (double)histogram_percentile(&result->sent->late, 99);
@@ -129,14 +134,16 @@ static void print_latency(const char *name, const struct histogram *histogram)
 
 static void print_parts(const struct result *result)
 {
-    printf("%-14s %14s %9s %9s %10s\n", "process", "CPU us/order", "RSS MB", "peak MB", "batch of");
+    printf("%-14s %14s %9s %9s %10s %12s\n", "process", "CPU us/order", "RSS MB", "peak MB",
+           "batch of", "round trips");
     for (size_t i = 0; i < result->usage_count; i++) {
         const struct usage *usage = &result->usage[i];
         printf("%-14s %14.0f %9.0f %9.0f", usage->name, per_order(result, usage->cpu_s * 1e6),
                usage->rss_mb, usage->peak_mb);
         for (size_t k = 0; k < COUNTERS_SERVICES; k++)
             if (strcmp(usage->name, counters_services[k]) == 0)
-                printf(" %10.1f", per_batch(&result->counted, k));
+                printf(" %10.1f %12.1f", per_batch(&result->counted, k),
+                       trips_per_batch(&result->counted, k));
         printf("\n");
     }
     printf("%-14s %14.0f\n", "the services", per_order(result, services_s(result) * 1e6));
@@ -228,8 +235,14 @@ static json_t *parts_json(const struct result *result)
             json_pack("{s:f, s:f, s:f}", "cpu_us_per_order", per_order(result, usage->cpu_s * 1e6),
                       "rss_mb", usage->rss_mb, "peak_mb", usage->peak_mb);
         for (size_t k = 0; k < COUNTERS_SERVICES; k++)
-            if (strcmp(usage->name, counters_services[k]) == 0)
+            if (strcmp(usage->name, counters_services[k]) == 0) {
                 json_object_set_new(part, "batch_size", json_real(per_batch(&result->counted, k)));
+                json_object_set_new(
+                    part, "batches_per_order",
+                    json_real(counted_per_order(result, result->counted.batches[k])));
+                json_object_set_new(part, "round_trips_per_batch",
+                                    json_real(trips_per_batch(&result->counted, k)));
+            }
         json_object_set_new(parts, usage->name, part);
     }
     return parts;
