@@ -113,7 +113,8 @@ bool kafka_producer_connected(const struct kafka_producer *producer);
 
 /* ---- admin (blocking) ---- */
 /* Creates the topics that are not there; SAGA_OK if all exist afterwards with that many partitions.
- * A topic that exists with another number of partitions is an error (SAGA_FATAL). */
+ * Waits for as many brokers as there are to be replicas, timeout_ms at most. A topic that exists
+ * with another number of partitions is an error (SAGA_FATAL). */
 enum saga_verdict kafka_topics_create(const char *bootstrap, const char *const *topics,
                                       int partitions, int replication, int timeout_ms, char *errbuf,
                                       size_t errbuf_size);

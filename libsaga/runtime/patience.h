@@ -32,10 +32,10 @@ void patience_hold(struct patience *patience, const struct kafka_record *record,
  * wait for one of the urgent ones, those before them, and all if it is time. Returns how many. */
 size_t patience_let_go(struct patience *patience, const struct kafka_record *urgent,
                        size_t urgent_count, int64_t now_us, struct kafka_record *ret, size_t room);
-/* How many records may be taken at once where there is room for so many (1 at least), if an order
- * has so many patient ones at most: so few that those of their orders fit beside them (others
- * before those, in their partitions, may still take the room). What does not fit stays, and there
- * is nobody left for it to wait for. At least 1. */
+/* How many records may be taken at once into so much room, if an order has so many patient ones at
+ * most: so few that those of their orders fit beside them (others before those, in their
+ * partitions, may still take the room), but 1 at least. What does not fit stays, and there is
+ * nobody left for it to wait for. */
 size_t patience_share(size_t room, size_t patient);
 /* When all have to go; INT64_MAX if nothing is held. */
 int64_t patience_end_us(const struct patience *patience);

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "core/scan.h"
+#include "inventory-svc/put_stock.h"
 #include "order-svc/steps.h"
 #include "saga/service.h"
 #include "unit/support/world.h"
@@ -87,14 +88,8 @@ static void place(struct world *world)
         .deadline_us = 1000000,
     };
     struct place_reply reply;
-    struct put_stock {
-        struct saga_text sku;
-        int64_t on_hand;
-    } put = {SAGA_TEXT("SKU-1"), 100};
-    struct {
-        bool below_held;
-        int64_t held;
-    } was_put;
+    struct put_stock put = {SAGA_TEXT("SKU-1"), 100};
+    struct put_stock_reply was_put;
     world_command(world, WORLD_INVENTORY, "put_stock", &(struct saga_uuid){{0}}, &put, &was_put);
     world_command(world, WORLD_ORDER, "placement", &id, &order, &reply);
     world_adopt(world, &id);

@@ -17,6 +17,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "inventory-svc/put_stock.h"
 #include "order-svc/steps.h"
 #include "saga/json.h"
 #include "saga/service.h"
@@ -188,14 +189,8 @@ static void travel(const struct scenario *scenario, char *said)
         .key = text_of(scenario->key),
         .fingerprint = text_of(scenario->key),
     };
-    struct put_stock {
-        struct saga_text sku;
-        int64_t on_hand;
-    } put = {SAGA_TEXT("SKU-1"), 100};
-    struct {
-        bool below_held;
-        int64_t held;
-    } was_put;
+    struct put_stock put = {SAGA_TEXT("SKU-1"), 100};
+    struct put_stock_reply was_put;
     struct place_reply reply;
     enum cancel_reply cancelled = CANCEL_UNKNOWN_ORDER;
     struct world *world = world_new();

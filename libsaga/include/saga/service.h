@@ -134,8 +134,7 @@ struct saga_service {
 
 /*
  * The program: run, describe, migrate, create-topics, republish, reset-offsets, dead-letters,
- * --help,
- * --version, --check-config. Returns main's exit status.
+ * --help, --version, --check-config. Returns main's exit status.
  */
 int saga_main(const struct saga_service *service, int argc, char **argv);
 
