@@ -497,6 +497,13 @@ void http_answer_header(struct http_exchange *exchange, const char *name, const 
     exchange->headers = header;
 }
 
+/* An answer without one of its headers is another answer. */
+static void add_header(struct MHD_Response *response, const char *name, const char *value)
+{
+    if (MHD_add_response_header(response, name, value) != MHD_YES)
+        abort();
+}
+
 void http_answer(struct http_exchange *exchange, int status, const char *content_type,
                  struct saga_text body)
 {
@@ -513,11 +520,11 @@ void http_answer(struct http_exchange *exchange, int status, const char *content
     if (exchange->response == NULL)
         abort();
     if (content_type != NULL)
-        MHD_add_response_header(exchange->response, "Content-Type", content_type);
+        add_header(exchange->response, "Content-Type", content_type);
     for (const struct http_header *header = exchange->headers; header; header = header->next)
-        MHD_add_response_header(exchange->response, header->name, header->value);
+        add_header(exchange->response, header->name, header->value);
     if (atomic_load(&exchange->server->quiesce))
-        MHD_add_response_header(exchange->response, "Connection", "close");
+        add_header(exchange->response, "Connection", "close");
     if (exchange->suspended)
         MHD_resume_connection(exchange->connection->library);
 }

@@ -94,6 +94,8 @@ struct arena *http_arena(struct http_exchange *exchange); /* lives as long as th
 void *http_state(const struct http_exchange *exchange);
 void http_set_state(struct http_exchange *exchange, void *state);
 
+/* The name is a token and lives as long as the exchange, the value one line and not empty, and is
+ * copied: the program's own words, never from outside, since it aborts at any other. */
 void http_answer_header(struct http_exchange *exchange, const char *name, const char *value);
 /* Copies the body. Exactly once per exchange. */
 void http_answer(struct http_exchange *exchange, int status, const char *content_type,

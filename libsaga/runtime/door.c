@@ -405,9 +405,12 @@ static void add_routes(struct door *door, const struct saga_route *route)
 struct door *door_new(const struct saga_service *service, struct engine *engine,
                       struct reader *reader, char *errbuf, size_t errbuf_size)
 {
+    char hex[65];
     struct door *door = calloc(1, sizeof *door);
     if (door == NULL)
         abort();
+    /* libcrypto makes its tables at its first use, and uses what it had no memory for. */
+    system_sha256((struct saga_text){0}, hex);
     door->service = service;
     door->engine = engine;
     door->reader = reader;

@@ -122,6 +122,8 @@ void saga_request_claim(struct saga_request *request, struct saga_text key, int6
 void saga_request_give_back(struct saga_request *request);
 
 /* ---- the answer ---- */
+/* The name is a token, the value one line and not empty: the service's own words, never a client's,
+ * since the process stops at any other. The value is copied, the name is not. */
 void saga_request_add_header(struct saga_request *request, const char *name, const char *value);
 /* body: a struct of the shape, as JSON. Consumes the request. */
 void saga_request_reply(struct saga_request *request, int status, const struct saga_shape *shape,

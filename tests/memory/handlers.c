@@ -1,101 +1,23 @@
 /*
- * memory.c: every allocation fails once, in turn: of every route with good, wrong and replayed
+ * handlers.c: every allocation fails once, in turn: of every route with good, wrong and replayed
  * requests, and of every handler in whole sagas over every path. Then there is the very answer, row
- * and event that there would have been (all rows of all tables are compared, whole), or the process
- * stops by abort, which is a crash, and crashes are tested elsewhere. Nothing else: no other
- * answer, no wrong row, no leak.
- *
- * Each try is a process of its own, which ends in one of the ways below. Linked with the
- * allocators and abort wrapped; needs the sanitizers.
+ * and event that there would have been (all rows of all tables are compared, whole), or a stop.
  */
-#include <openssl/crypto.h>
-#include <sanitizer/lsan_interface.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include "inventory-svc/put_stock.h"
 #include "order-svc/steps.h"
 #include "saga/json.h"
 #include "saga/service.h"
+#include "starve.h"
 #include "unit/support/door.h"
 #include "unit/support/world.h"
-
-#define SAID_MAX 65536
 
 extern const struct saga_service order_service, payment_service, inventory_service,
     shipping_service;
 
-/* ---- the allocator ---- */
-
-enum end { UNTOUCHED = 10, ANSWERED, STOPPED, WRONG, LEAKED };
-
-static int fails_at, made; /* the nth allocation of the services fails; so many were made */
-static bool at_a_door;
-
-static bool fails(void)
-{
-    bool theirs = (at_a_door && door_checking == 0) || world_deciding > 0;
-    return theirs && ++made == fails_at;
-}
-
-void *__real_malloc(size_t size);
-void *__real_calloc(size_t count, size_t size);
-void *__real_realloc(void *memory, size_t size);
-char *__real_strdup(const char *text);
-void *__wrap_malloc(size_t size);
-void *__wrap_calloc(size_t count, size_t size);
-void *__wrap_realloc(void *memory, size_t size);
-char *__wrap_strdup(const char *text);
-_Noreturn void __wrap_abort(void);
-
-void *__wrap_malloc(size_t size)
-{
-    return fails() ? NULL : __real_malloc(size);
-}
-
-void *__wrap_calloc(size_t count, size_t size)
-{
-    return fails() ? NULL : __real_calloc(count, size);
-}
-
-void *__wrap_realloc(void *memory, size_t size)
-{
-    return fails() ? NULL : __real_realloc(memory, size);
-}
-
-char *__wrap_strdup(const char *text)
-{
-    return fails() ? NULL : __real_strdup(text);
-}
-
-/* Without a failed allocation there is no reason to stop. */
-void __wrap_abort(void)
-{
-    _exit(made >= fails_at && fails_at > 0 ? STOPPED : WRONG);
-}
-
-/* libcrypto's way to the allocator; jansson is led there by json_tree.c. */
-static void *crypto_allocate(size_t size, const char *file, int line)
-{
-    (void)file, (void)line;
-    return malloc(size);
-}
-
-static void *crypto_reallocate(void *memory, size_t size, const char *file, int line)
-{
-    (void)file, (void)line;
-    return realloc(memory, size);
-}
-
-static void crypto_free(void *memory, const char *file, int line)
-{
-    (void)file, (void)line;
-    free(memory);
-}
+static bool at_a_door; /* a handler runs, and not its door */
 
 /* ---- what is run ---- */
 
@@ -126,14 +48,14 @@ static void ask(const struct scenario *scenario, char *said)
         .busy = scenario->busy,
         .missing = scenario->missing,
         .said = said,
-        .said_size = SAID_MAX,
+        .said_size = STARVE_SAID_MAX,
     };
     at_a_door = true;
     scenario->service->routes[scenario->route].handle(&request);
     at_a_door = false;
     arena_free(&request.arena);
     if (request.answers != 1)
-        snprintf(said, SAID_MAX, "answered %d times", request.answers);
+        snprintf(said, STARVE_SAID_MAX, "answered %d times", request.answers);
 }
 
 enum { NOBODY, CUSTOMER_EARLY, CUSTOMER_LATE, DEADLINE };
@@ -144,8 +66,9 @@ static const struct saga_service *const services[WORLD_SERVICES] = {
 static void say(char *said, const char *what, struct saga_text text)
 {
     size_t len = strlen(said);
-    int more = snprintf(said + len, SAID_MAX - len, "%s %.*s\n", what, (int)text.len, text.at);
-    if (more < 0 || (size_t)more >= SAID_MAX - len)
+    int more =
+        snprintf(said + len, STARVE_SAID_MAX - len, "%s %.*s\n", what, (int)text.len, text.at);
+    if (more < 0 || (size_t)more >= STARVE_SAID_MAX - len)
         __builtin_trap(); /* a difference could be in what is cut off */
 }
 
@@ -204,7 +127,7 @@ static void travel(const struct scenario *scenario, char *said)
     if (scenario->undo == DEADLINE)
         world_command(world, WORLD_ORDER, "expire", &id, NULL, NULL);
     world_settle(world);
-    snprintf(said, SAID_MAX, "cancel %d\n", (int)cancelled);
+    snprintf(said, STARVE_SAID_MAX, "cancel %d\n", (int)cancelled);
     say_all(world, said);
     world_free(world);
 }
@@ -265,83 +188,31 @@ static const struct scenario scenarios[] = {
     {"saga: past its deadline", SAGA, .undo = DEADLINE},
 };
 
-/* ---- a try ---- */
+/* ---- the program ---- */
 
-/* What was said with nothing failing, and now: shared with the processes that try. */
-static struct {
-    char expected[SAID_MAX], said[SAID_MAX];
-} * shared;
-
-static _Noreturn void try(const struct scenario *scenario, int nth)
+static const char *name_of(size_t i)
 {
-    shared->said[0] = '\0';
-    fails_at = nth;
-    scenario->run(scenario, shared->said);
-    if (nth == 0)
-        memcpy(shared->expected, shared->said, SAID_MAX);
-    if (strcmp(shared->said, shared->expected) != 0)
-        _exit(WRONG);
-    if (__lsan_do_recoverable_leak_check() != 0)
-        _exit(LEAKED);
-    _exit(made < nth || nth == 0 ? UNTOUCHED : ANSWERED);
+    return scenarios[i].name;
 }
 
-/* How it ended; -1: not in one of the ways that we know, as after a sanitizer's report. */
-static int end_of_try(const struct scenario *scenario, int nth)
+static bool run(size_t i, char *said)
 {
-    int status = 0;
-    pid_t pid = fork();
-    if (pid == 0)
-        try(scenario, nth);
-    if (pid < 0 || waitpid(pid, &status, 0) != pid || !WIFEXITED(status))
-        return -1;
-    return WEXITSTATUS(status) >= UNTOUCHED && WEXITSTATUS(status) <= LEAKED ? WEXITSTATUS(status)
-                                                                             : -1;
+    scenarios[i].run(&scenarios[i], said);
+    return false;
 }
 
-static const char *complaint(int end)
+static bool counts(void)
 {
-    return end == WRONG ? "another answer" : end == LEAKED ? "a leak" : "ends as it should not";
-}
-
-/* False: something is wrong, and was said. */
-static bool fail_each(const struct scenario *scenario, int *failed, int *answered, int *stopped)
-{
-    bool good = end_of_try(scenario, 0) == UNTOUCHED && shared->expected[0] != '\0';
-    int nth = 1, end, here[2] = {0};
-    if (!good)
-        printf("%s: not even with all the memory\n", scenario->name);
-    for (; good && (end = end_of_try(scenario, nth)) != UNTOUCHED; nth++) {
-        if (end == ANSWERED || end == STOPPED) {
-            here[end == STOPPED]++;
-            continue;
-        }
-        printf("%s: allocation %d: %s:\n%sinstead of\n%s", scenario->name, nth, complaint(end),
-               shared->said, shared->expected);
-        good = false;
-    }
-    printf("%-32s %4d failed: %3d answered, %3d stopped\n", scenario->name, nth - 1, here[0],
-           here[1]);
-    fflush(stdout);
-    *failed += nth - 1;
-    *answered += here[0];
-    *stopped += here[1];
-    return good;
+    return (at_a_door && door_checking == 0) || world_deciding > 0;
 }
 
 int main(void)
 {
-    int passed = 0, broken = 0, failed = 0, answered = 0, stopped = 0;
     char hex[65];
-    shared = mmap(NULL, sizeof *shared, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    if (shared == MAP_FAILED ||
-        CRYPTO_set_mem_functions(crypto_allocate, crypto_reallocate, crypto_free) != 1)
-        return 2;
     saga_sha256(SAGA_TEXT("libcrypto makes its tables once"), hex);
-    for (size_t i = 0; i < sizeof scenarios / sizeof *scenarios; i++)
-        *(fail_each(&scenarios[i], &failed, &answered, &stopped) ? &passed : &broken) += 1;
-    printf("%d allocations failed: %d times the same answer, %d times a clean stop\n", failed,
-           answered, stopped);
-    printf("memory: %d passed, %d failed\n", passed, broken);
-    return broken > 0 || failed == 0;
+    return starve(&(struct starve){.name = "handlers",
+                                   .count = sizeof scenarios / sizeof *scenarios,
+                                   .scenario = name_of,
+                                   .run = run,
+                                   .counts = counts});
 }
