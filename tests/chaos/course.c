@@ -9,10 +9,14 @@
 #include "support/stack.h"
 
 #define WARM_UP_S 180
-#define COLD_S 5       /* whatever begins is slow at first */
-#define CALM_SECONDS 5 /* before the first fault */
+#define AUDIT_WAIT_S 10 /* for what is no order's: a cursor is written a moment later */
+#define COLD_S 5        /* whatever begins is slow at first */
+#define CALM_SECONDS 5  /* before the first fault */
 #define CALM_S 3   /* and an order takes less than that, even on a machine that has much to do */
 #define ASK_MS 200 /* between two looks for a proof, or for a recovery */
+#define CALM_LEAST 0.9 /* of the rate is accepted, or the machine is too small for it */
+#define MOST 0.8       /* of the rate is accepted in a second that is as before, */
+#define FEW 0.1        /* and so much of it refused */
 
 static volatile sig_atomic_t interrupted;
 
@@ -103,7 +107,7 @@ static bool all_answer(const struct second *second)
 }
 
 /* As many orders may be under way as come in half a second more than twice that of calm, and their
- * rows: what a fault has left behind is many times that. */
+ * rows: what a fault has left behind is many times that. Nobody is sent away. */
 static bool is_as_before(const struct course *course, const struct second *second)
 {
     const struct calm *calm = &course->calm;
@@ -111,6 +115,8 @@ static bool is_as_before(const struct course *course, const struct second *secon
 
     return all_answer(second) && second->watch.in_flight <= 2 * calm->in_flight + some &&
            backlog_of(&second->watch) <= 2 * (calm->backlog + some) &&
+           second->customers.accepted >= course->run.rate * MOST &&
+           second->customers.refused <= course->run.rate * FEW &&
            second->customers.finished >= calm->finished / 2;
 }
 
@@ -118,9 +124,11 @@ static bool is_as_before(const struct course *course, const struct second *secon
 static const char *describe(const struct second *second, char *buffer, size_t size)
 {
     size_t used = (size_t)snprintf(
-        buffer, size, "%.0f orders in flight, %.0f rows not sent, %u seen to finish, %u unknown",
-        second->watch.in_flight, backlog_of(&second->watch), second->customers.finished,
-        second->customers.unknown);
+        buffer, size,
+        "%.0f orders in flight, %.0f rows not sent, %u accepted, %u seen to finish, %u refused, "
+        "%u unknown",
+        second->watch.in_flight, backlog_of(&second->watch), second->customers.accepted,
+        second->customers.finished, second->customers.refused, second->customers.unknown);
 
     for (unsigned part = 0; part < PARTS && used < size; part++) {
         const char *what = second->watch.silent & PART(part)      ? "does not answer"
@@ -138,6 +146,26 @@ static bool is_calm(const struct course *course, const struct second *second)
     return all_answer(second) && second->customers.finished > 0 && second->customers.unknown == 0 &&
            second->watch.in_flight <= course->run.rate * CALM_S;
 }
+
+/* ---- who is there ---- */
+
+/* Whose process is another than it was, and may not be; now they are known. fault NULL: nothing was
+ * done to anybody. */
+static unsigned note_ended(struct course *course, const struct fault *fault)
+{
+    unsigned ended = 0;
+
+    for (enum part part = 0; part < PARTS; part++) {
+        long long born = site_born(course->run.site, part);
+        if (course->births[part] != 0 && born != course->births[part] &&
+            (fault == NULL || !fault_may_end(fault, part)))
+            ended |= PART(part);
+        course->births[part] = born;
+    }
+    return ended;
+}
+
+/* ---- calm ---- */
 
 static bool warm_up(struct course *course)
 {
@@ -159,12 +187,18 @@ static bool warm_up(struct course *course)
         good++;
         calm->in_flight += second.watch.in_flight / CALM_SECONDS;
         calm->backlog += backlog_of(&second.watch) / CALM_SECONDS;
+        calm->accepted += (double)second.customers.accepted / CALM_SECONDS;
         calm->finished += (double)second.customers.finished / CALM_SECONDS;
     }
     if (goes_on(course))
         say(course,
-            "calm: %.0f orders in flight, %.0f rows not yet sent, %.0f seen to finish a second",
-            calm->in_flight, calm->backlog, calm->finished);
+            "calm: %.0f orders in flight, %.0f rows not yet sent, %.0f accepted and %.0f seen to "
+            "finish a second",
+            calm->in_flight, calm->backlog, calm->accepted, calm->finished);
+    if (goes_on(course) && calm->accepted < course->run.rate * CALM_LEAST)
+        break_off(course, "this stack takes no %.0f orders a second: SAGA_TEST_CHAOS_RATE",
+                  course->run.rate);
+    note_ended(course, NULL);
     return goes_on(course);
 }
 
@@ -260,6 +294,10 @@ static void run_fault(struct course *course, struct fault *fault)
     if (fault->recovered_us != 0)
         say(course, "    as before %.1f s after it was lifted",
             (double)(fault->recovered_us - fault->lifted_us) / 1e6);
+    fault->ended = note_ended(course, fault);
+    if (fault->ended != 0)
+        say(course, "    ENDED, and should not: %s",
+            fault_names(fault->ended, victims, sizeof victims));
 }
 
 static void run_faults(struct course *course)
@@ -282,6 +320,29 @@ static void run_faults(struct course *course)
 
 /* ---- the end ---- */
 
+static bool is_at_rest(const struct watch_second *watch)
+{
+    return watch->silent == 0 && watch->not_ready == 0 && watch->in_flight == 0 &&
+           backlog_of(watch) == 0;
+}
+
+/* By the services' own figures, of a second that begins from now on. False: not in time. */
+static bool wait_for_rest(const struct course *course, int64_t limit_us)
+{
+    size_t n = watch_seconds(course->watch) + 1;
+    bool rests = false;
+
+    while (!rests && clock_us() < limit_us) {
+        if (n < watch_seconds(course->watch)) {
+            struct watch_second watch = watch_second(course->watch, n++);
+            rests = is_at_rest(&watch);
+        } else {
+            clock_pause_ms(ASK_MS);
+        }
+    }
+    return rests;
+}
+
 /* Also of a run that was broken off: then it shows what became of the orders, if it can be seen. */
 static void come_to_rest(struct course *course)
 {
@@ -292,9 +353,13 @@ static void come_to_rest(struct course *course)
     if (!customers_rest(course->customers, COURSE_REST_S))
         break_off(course, "customers still asked %d s after the last fault", COURSE_REST_S);
     run->end_us = clock_us();
-    watch_audit_off(course->watch);
-    run->settled = watch_settle(course->watch, COURSE_REST_S);
+    if (!wait_for_rest(course, begin_us + (int64_t)COURSE_REST_S * 1000000))
+        break_off(course, "orders were on their way, or rows not sent, %d s after the last fault",
+                  COURSE_REST_S);
     run->settle_s = (double)(clock_us() - begin_us) / 1e6;
+    if (note_ended(course, NULL) != 0)
+        break_off(course, "a part has ended, and nothing was done to it");
+    run->settled = watch_settle(course->watch, AUDIT_WAIT_S);
     say(course, "%s after %.1f s", run->settled ? "settled" : "NOT SETTLED", run->settle_s);
     if (!judge(course->customers, &run->judgement))
         break_off(course, "what is there could not be compared with what was answered");
@@ -334,17 +399,18 @@ void course_run(struct course *course)
 void course_count(const struct course *course, size_t *ret_good, size_t *ret_bad)
 {
     const struct run *run = &course->run;
-    size_t broken = 0, held = 0, good = 0;
+    size_t broken = 0, live = 0, good = 0;
 
     for (size_t n = 0; n < watch_audits(run->watch); n++) {
-        int status = watch_audit(run->watch, n).status;
-        broken += status == 1;
-        held += status == 0;
+        struct watch_audit audit = watch_audit(run->watch, n);
+        broken += audit.status == 1;
+        live += audit.status == 0 && !audit.last;
     }
     for (size_t n = 0; n < run->faults_count; n++)
-        good += run->faults[n].proved && run->faults[n].recovered_us != 0;
+        good +=
+            run->faults[n].proved && run->faults[n].recovered_us != 0 && run->faults[n].ended == 0;
     const bool at_end[] = {run->why[0] == '\0', run->settled, run->judgement.wrong == 0,
-                           broken == 0 && held > 0, customers_complaint(run->customers) == NULL};
+                           broken == 0 && live > 0, customers_complaint(run->customers) == NULL};
     size_t checks = run->faults_count + sizeof at_end / sizeof *at_end;
     for (size_t n = 0; n < sizeof at_end / sizeof *at_end; n++)
         good += at_end[n];

@@ -19,8 +19,9 @@ struct course {
     struct watch *watch;
     /* A second before the first fault, by which recovery is judged. */
     struct calm {
-        double in_flight, backlog, finished;
+        double in_flight, backlog, accepted, finished;
     } calm;
+    long long births[PARTS]; /* of the processes that do the parts' work, as last seen */
 };
 
 /* The stack is up. Returns when it is over, one way or the other: run.why. */

@@ -24,6 +24,7 @@ struct fault_kind {
     unsigned victims; /* from which parts it is dealt */
     unsigned count;   /* how many victims at once */
     unsigned others;  /* a second part between which it is, dealt from these; 0: none */
+    bool ends;        /* of it the victims' processes end, and others have their work */
     int hold_ms[2];   /* how long it holds, at least and at most; dealt */
     bool (*fire)(const struct site *site, struct fault *fault);
     /* Asked again and again, from fire until the fault is lifted and then for PROOF_S more, until
@@ -49,14 +50,19 @@ struct fault {
     /* happened; times are clock_us(), 0: not */
     int64_t fired_us, lifted_us, recovered_us;
     bool proved;
+    unsigned ended;          /* a set of parts whose process ended of it, and should not have */
     char evidence[160];      /* "pid 812 is gone, 1034 has its work"; or why not */
     long long before[PARTS]; /* when each victim was born, and */
     long long noted[2];      /* what else fire has noted for proof */
 };
 
+/* Whether the part's process may end of this fault: that of a victim, where it is the fault's way,
+ * or where it is a server, which may give up. A service never does, nor who was left alone. */
+bool fault_may_end(const struct fault *fault, enum part part);
 /* The first victim; for kinds with one. */
 enum part fault_victim(const struct fault *fault);
-/* "payment-svc, kafka"; in buffer. */
+/* A set of parts as "payment-svc, kafka"; in buffer. */
+const char *fault_names(unsigned parts, char *buffer, size_t size);
 const char *fault_victims(const struct fault *fault, char *buffer, size_t size);
 
 #endif

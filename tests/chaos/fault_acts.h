@@ -25,7 +25,7 @@ void fault_note_births(const struct site *site, struct fault *fault);
 
 /* ---- fault_life.c: processes that end, or stand still ---- */
 fault_act fault_kill, fault_stop, fault_restart, fault_roll, fault_kill_starting, fault_kill_often;
-fault_act fault_gone, fault_back, fault_was_starting, fault_was_killed_often;
+fault_act fault_gone, fault_drained, fault_back, fault_was_starting, fault_was_killed_often;
 fault_act fault_start;
 fault_act fault_freeze, fault_silent, fault_thrown_out, fault_thaw;
 
@@ -34,7 +34,7 @@ fault_act fault_kill_leader, fault_another_leads, fault_start_leader;
 
 /* ---- fault_net.c: the network ---- */
 fault_act fault_unplug, fault_unreachable, fault_plug;
-fault_act fault_cut_one_way, fault_cut, fault_is_cut, fault_mend;
+fault_act fault_cut_one_way, fault_is_cut_one_way, fault_cut, fault_is_cut, fault_mend;
 fault_act fault_reset, fault_was_reset, fault_nothing;
 fault_act fault_delay, fault_is_late;
 fault_act fault_lose, fault_has_lost;

@@ -10,6 +10,7 @@
 
 #define READY_S 60
 #define TIMES_KILLED 3
+#define DRAIN_MS_MAX 25000 /* as a service promises; who takes longer was ended by force */
 
 /* ---- the end of a process ---- */
 
@@ -54,10 +55,14 @@ bool fault_gone(const struct site *site, struct fault *fault)
         if (fault->before[part] == 0 || site_born(site, part) == fault->before[part])
             return false;
     }
-    fault_victims(fault, victims, sizeof victims);
-    if (fault->noted[0] > 0)
-        return fault_saw(fault, "gone after %lld ms: %s", fault->noted[0], victims);
-    return fault_saw(fault, "gone: %s", victims);
+    return fault_saw(fault, "gone: %s", fault_victims(fault, victims, sizeof victims));
+}
+
+/* By itself: it was not ended by force, which comes later. */
+bool fault_drained(const struct site *site, struct fault *fault)
+{
+    return fault->noted[0] > 0 && fault->noted[0] < DRAIN_MS_MAX && fault_gone(site, fault) &&
+           fault_saw(fault, "it has drained, and ended after %lld ms", fault->noted[0]);
 }
 
 bool fault_start(const struct site *site, struct fault *fault)

@@ -11,6 +11,7 @@
 #include "fault_acts.h"
 #include "memory.h"
 #include "support/clock.h"
+#include "support/command.h"
 #include "support/http.h"
 #include "support/stack.h"
 
@@ -48,6 +49,19 @@ static long long resident(pid_t pid)
     return pages * sysconf(_SC_PAGESIZE);
 }
 
+/* When PostgreSQL's checkpointer was born: it is one process from the start of the server until all
+ * of them begin anew. 0: it is not there. */
+static long long checkpointer_born(pid_t server)
+{
+    char pid[16], *text = NULL;
+    const char *const argv[] = {"pgrep", "-P", pid, "-f", "checkpointer", NULL};
+
+    snprintf(pid, sizeof pid, "%d", (int)server);
+    long long born = command_run("/", argv, &text) == 0 ? site_process_born(atoi(text)) : 0;
+    free(text);
+    return born;
+}
+
 /* About as much as it has now; then somebody beside it takes what is left of that. */
 bool fault_limit(const struct site *site, struct fault *fault)
 {
@@ -55,6 +69,7 @@ bool fault_limit(const struct site *site, struct fault *fault)
 
     fault_note_births(site, fault);
     fault->noted[0] = ended_for_memory();
+    fault->noted[1] = part == PART_POSTGRES ? checkpointer_born(site->pid(part)) : 0;
     long long bytes = resident(site->pid(part));
     return bytes > 0 && site->limit(part, (size_t)bytes) && memory_squeeze(site->pid(part)) > 0;
 }
@@ -66,11 +81,14 @@ bool fault_out_of_memory(const struct site *site, struct fault *fault)
 
     if (fault->before[part] == 0 || fault->noted[0] < 0 || ended <= 0)
         return false;
+    if (site_born(site, part) != fault->before[part])
+        return fault_saw(fault, "the kernel has ended it for want of memory");
     /* PostgreSQL is many processes: whichever is ended, it begins anew with all of them. */
-    if (part != PART_POSTGRES && site_born(site, part) == fault->before[part])
-        return false;
-    return fault_saw(fault, "the kernel has ended %s for want of memory",
-                     part == PART_POSTGRES ? "a process of it" : "it");
+    long long born = part == PART_POSTGRES ? checkpointer_born(site->pid(part)) : 0;
+    return born != 0 && fault->noted[1] != 0 && born != fault->noted[1] &&
+           fault_saw(fault,
+                     "the kernel has ended a process of it for want of memory, and all began "
+                     "anew");
 }
 
 bool fault_unlimit(const struct site *site, struct fault *fault)

@@ -13,15 +13,15 @@
 static enum part asks(const struct fault *fault)
 {
     enum part victim = fault_victim(fault);
-    return PARTS_SERVICES & PART(victim) ? victim : PART_ORDER;
+    return fault->other != PARTS || PARTS_SERVICES & PART(victim) ? victim : PART_ORDER;
 }
 
 static enum part is_asked(const struct fault *fault)
 {
     enum part victim = fault_victim(fault);
-    if (!(PARTS_SERVICES & PART(victim)))
-        return victim;
-    return fault->other == PARTS ? PART_KAFKA : fault->other;
+    if (fault->other != PARTS)
+        return fault->other;
+    return PARTS_SERVICES & PART(victim) ? PART_KAFKA : victim;
 }
 
 /* Before anything is done: only what has worked can be seen to fail. Returns microseconds, -1: it
@@ -39,6 +39,13 @@ static int64_t reach_first(const struct site *site, const struct fault *fault)
 static bool reaches(const struct site *site, const struct fault *fault)
 {
     return net_ask(site, asks(fault), is_asked(fault), ASK_MS) >= 0;
+}
+
+/* Also the other way round. Who has nothing to say to the other has asked it then, in vain. */
+static bool either_reaches(const struct site *site, const struct fault *fault)
+{
+    bool forth = reaches(site, fault);
+    return net_ask(site, is_asked(fault), asks(fault), ASK_MS) >= 0 || forth;
 }
 
 /* Both processes are there: it is not for their sake that there is no answer. */
@@ -74,39 +81,50 @@ bool fault_plug(const struct site *site, struct fault *fault)
 
 /* ---- partitions ---- */
 
-static bool cut_from(const struct site *site, const struct fault *fault, bool forth, bool back)
+/* Which of the two is not heard by the other, and who does not hear. */
+static enum part unheard(const struct fault *fault)
 {
-    enum part victim = fault_victim(fault);
+    return fault->chance & 1 ? fault_victim(fault) : fault->other;
+}
 
-    return reach_first(site, fault) >= 0 && (!forth || net_cut(site, victim, fault->other)) &&
-           (!back || net_cut(site, fault->other, victim));
+static enum part deaf(const struct fault *fault)
+{
+    return fault->chance & 1 ? fault->other : fault_victim(fault);
 }
 
 bool fault_cut_one_way(const struct site *site, struct fault *fault)
 {
-    bool forth = fault->chance & 1;
-    return cut_from(site, fault, forth, !forth);
+    return reach_first(site, fault) >= 0 && net_count(site, deaf(fault), unheard(fault)) &&
+           net_cut(site, unheard(fault), deaf(fault));
+}
+
+/* What the deaf one says has arrived meanwhile. */
+bool fault_is_cut_one_way(const struct site *site, struct fault *fault)
+{
+    if (fault->lifted_us != 0 || either_reaches(site, fault))
+        return false;
+    int64_t dropped = net_hit(site, deaf(fault)), passed = net_passed(site, unheard(fault));
+    if (dropped == 0 || passed == 0 || net_hit(site, unheard(fault)) != 0 || !both_run(site, fault))
+        return false;
+    return fault_saw(fault, "%lld packets to %s dropped, %lld from it arrived; no answer",
+                     (long long)dropped, part_names[deaf(fault)], (long long)passed);
 }
 
 bool fault_cut(const struct site *site, struct fault *fault)
 {
-    return cut_from(site, fault, true, true);
-}
-
-static int64_t hit(const struct site *site, const struct fault *fault)
-{
-    int64_t packets = net_hit(site, fault_victim(fault));
-    return fault->other == PARTS ? packets : packets + net_hit(site, fault->other);
+    enum part victim = fault_victim(fault);
+    return reach_first(site, fault) >= 0 && net_cut(site, victim, fault->other) &&
+           net_cut(site, fault->other, victim);
 }
 
 bool fault_is_cut(const struct site *site, struct fault *fault)
 {
     enum part victim = fault_victim(fault);
 
-    if (fault->lifted_us != 0)
+    if (fault->lifted_us != 0 || either_reaches(site, fault))
         return false;
     int64_t forth = net_hit(site, fault->other), back = net_hit(site, victim);
-    if (forth + back == 0 || !both_run(site, fault) || reaches(site, fault))
+    if (forth == 0 || back == 0 || !both_run(site, fault))
         return false;
     return fault_saw(fault, "%lld packets to %s and %lld to %s dropped; no answer between them",
                      (long long)forth, part_names[fault->other], (long long)back,
@@ -191,7 +209,7 @@ bool fault_has_lost(const struct site *site, struct fault *fault)
 {
     if (fault->lifted_us != 0)
         return false;
-    int64_t lost = hit(site, fault);
+    int64_t lost = net_hit(site, fault_victim(fault));
     return lost >= LOST_LEAST && fault_saw(fault, "%lld packets were lost, of a hundred %d",
                                            (long long)lost, loss_percent(fault));
 }
@@ -222,7 +240,8 @@ bool fault_has_forgotten(const struct site *site, struct fault *fault)
     if (fault->lifted_us != 0 || site->pid(victim) == 0 || net_resolves(site, victim, PART_KAFKA) ||
         site->pid(victim) == 0)
         return false;
-    return fault_saw(fault, "kafka is no name there, and %lld connections are gone",
+    return fault->noted[0] > 0 &&
+           fault_saw(fault, "kafka is no name there, and %lld connections are gone",
                      fault->noted[0]);
 }
 

@@ -17,6 +17,7 @@
 #define BASE                                                                                       \
     "add table ip saga_chaos\n"                                                                    \
     "add counter ip saga_chaos hit\n"                                                              \
+    "add counter ip saga_chaos passed\n"                                                           \
     "add chain ip saga_chaos heard { type filter hook input priority 0 ; }\n"                      \
     "add chain ip saga_chaos said { type filter hook output priority 0 ; }\n"                      \
     "add chain ip saga_chaos led { type nat hook output priority -100 ; }\n"
@@ -72,6 +73,14 @@ bool net_cut(const struct site *site, enum part from, enum part to)
     const char *address = address_of(site, from);
     return address != NULL &&
            add_rules(site, to, "add rule ip saga_chaos heard ip saddr %s counter name hit drop\n",
+                     address);
+}
+
+bool net_count(const struct site *site, enum part from, enum part to)
+{
+    const char *address = address_of(site, from);
+    return address != NULL &&
+           add_rules(site, to, "add rule ip saga_chaos heard ip saddr %s counter name passed\n",
                      address);
 }
 
@@ -168,7 +177,7 @@ bool net_mend(const struct site *site, enum part part)
     return good;
 }
 
-int64_t net_hit(const struct site *site, enum part part)
+static int64_t counted(const struct site *site, enum part part, const char *name)
 {
     const char *const words[] = {"nft", "-j", "list", "counters", NULL};
     char *text = NULL;
@@ -182,11 +191,22 @@ int64_t net_hit(const struct site *site, enum part part)
         {
             const json_t *counter = json_object_get(item, "counter");
             const char *table = json_string_value(json_object_get(counter, "table"));
-            if (table != NULL && strcmp(table, "saga_chaos") == 0)
+            const char *own = json_string_value(json_object_get(counter, "name"));
+            if (table != NULL && strcmp(table, "saga_chaos") == 0 && strcmp(own, name) == 0)
                 packets += json_integer_value(json_object_get(counter, "packets"));
         }
         json_decref(root);
     }
     free(text);
     return packets;
+}
+
+int64_t net_hit(const struct site *site, enum part part)
+{
+    return counted(site, part, "hit");
+}
+
+int64_t net_passed(const struct site *site, enum part part)
+{
+    return counted(site, part, "passed");
 }

@@ -89,7 +89,7 @@ static void write_kinds(FILE *file, const struct summary *summary)
 
 static void write_faults(FILE *file, const struct summary *summary)
 {
-    char victims[120];
+    char victims[120], seen[300];
 
     fputs("<h2>Fault by fault</h2>\n"
           "<p>Recovery: from when the fault is lifted until all is as it was before the first "
@@ -109,8 +109,9 @@ static void write_faults(FILE *file, const struct summary *summary)
                     fault->other < PARTS ? " and " : "",
                     fault->other < PARTS ? part_names[fault->other] : "");
         fprintf(file, "</td><td class=\"n\">%.1f</td><td%s>",
-                (double)(lifted_us - fault->fired_us) / 1e6, fault->proved ? "" : " class=\"bad\"");
-        markup_text(file, "%s%s", fault->proved ? "" : "not seen: ", fault->evidence);
+                (double)(lifted_us - fault->fired_us) / 1e6,
+                fault->proved && fault->ended == 0 ? "" : " class=\"bad\"");
+        markup_text(file, "%s", summary_seen(fault, seen, sizeof seen));
         fputs("</td>", file);
         write_seconds(file, summary_recovery_s(fault));
         fputs("</tr>\n", file);
@@ -143,10 +144,12 @@ static void write_customers(FILE *file, const struct summary *summary)
                 summary->settled ? "Every order was at its end" : "Not every order was at its end",
                 summary->settle_s);
     markup_text(file,
-                "The auditor looked %zu times: I1 to I9 held %zu times, were broken %zu "
-                "times; %zu times a part that it needs was away.",
+                "The auditor looked %zu times: I1 to I9 held %zu times (%zu of these before the "
+                "last fault was over), were broken %zu times; %zu times a part that it needs was "
+                "away.",
                 summary->audits_held + summary->audits_broken + summary->audits_blind,
-                summary->audits_held, summary->audits_broken, summary->audits_blind);
+                summary->audits_held, summary->audits_live, summary->audits_broken,
+                summary->audits_blind);
     fputs("</p>\n", file);
 }
 

@@ -24,7 +24,7 @@ bool report_good(const struct run *run)
 
 static void print_faults(const struct summary *summary)
 {
-    char names[160], victims[120];
+    char names[160], victims[120], seen[300];
 
     printf("\n%8s  %-22s %-32s %6s %9s  %s\n", "at, s", "fault", "to", "held", "recovery",
            "what was seen");
@@ -38,11 +38,11 @@ static void print_faults(const struct summary *summary)
         snprintf(names, sizeof names, "%s%s%s", fault_victims(fault, victims, sizeof victims),
                  fault->other < PARTS ? " and " : "",
                  fault->other < PARTS ? part_names[fault->other] : "");
-        printf("%8.1f  %-22s %-32s %6.1f %9s  %s%s\n",
+        printf("%8.1f  %-22s %-32s %6.1f %9s  %s\n",
                (double)(fault->fired_us - summary->begin_us) / 1e6, fault->kind->name,
                fault->victims == PARTS_ALL ? "all seven" : names,
                (double)(lifted_us - fault->fired_us) / 1e6, recovery,
-               fault->proved ? "" : "NOT SEEN: ", fault->evidence);
+               summary_seen(fault, seen, sizeof seen));
     }
 }
 
@@ -71,13 +71,14 @@ static void print_customers(const struct summary *summary)
            "%zu of these)\n"
            "answers: %llu accepted, %llu refused, %llu requests without one\n"
            "orders there: %zu completed, %zu cancelled; %zu counterexamples\n"
-           "auditor: held %zu times, broken %zu times, could not look %zu times\n"
+           "auditor: held %zu times, %zu of these between faults; broken %zu times, could not look "
+           "%zu times\n"
            "%s %.1f s after the last fault\n",
            (unsigned long long)summary->asked, judgement->accepted, judgement->refused,
            judgement->unknown, judgement->unknown_there, (unsigned long long)summary->accepted,
            (unsigned long long)summary->refused, (unsigned long long)summary->unknown,
            judgement->completed, judgement->cancelled, judgement->wrong, summary->audits_held,
-           summary->audits_broken, summary->audits_blind,
+           summary->audits_live, summary->audits_broken, summary->audits_blind,
            summary->settled ? "every order at its end" : "NOT EVERY ORDER AT ITS END",
            summary->settle_s);
 }

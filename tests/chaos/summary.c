@@ -27,6 +27,7 @@ static void add_audits(struct summary *summary, const struct watch *watch)
     for (size_t n = 0; n < watch_audits(watch); n++) {
         struct watch_audit audit = watch_audit(watch, n);
         summary->audits_held += audit.status == 0;
+        summary->audits_live += audit.status == 0 && !audit.last;
         summary->audits_broken += audit.status == 1;
         summary->audits_blind += audit.status != 0 && audit.status != 1;
         if (audit.status == 1 && said < SUMMARY_SAID_MAX)
@@ -83,12 +84,24 @@ double summary_recovery_s(const struct fault *fault)
     return (double)(fault->recovered_us - fault->lifted_us) / 1e6;
 }
 
+const char *summary_seen(const struct fault *fault, char *buffer, size_t size)
+{
+    char names[120];
+
+    snprintf(buffer, size, "%s%s%s%s", fault->proved ? "" : "NOT SEEN: ", fault->evidence,
+             fault->ended == 0 ? "" : "; ended, and should not: ",
+             fault->ended == 0 ? "" : fault_names(fault->ended, names, sizeof names));
+    return buffer;
+}
+
 const char *summary_wrong(const struct summary *summary)
 {
-    bool proved = true, recovered = true;
+    bool proved = true, recovered = true, ended = false;
+    double asked = (double)summary->asked, accepted = (double)summary->judgement->accepted;
 
     for (size_t i = 0; i < summary->faults_count; i++) {
         proved &= summary->faults[i].proved;
+        ended |= summary->faults[i].ended != 0;
         recovered &= summary->faults[i].recovered_us != 0;
     }
     const struct {
@@ -102,9 +115,13 @@ const char *summary_wrong(const struct summary *summary)
         {!summary->settled, "not every order came to its end in time"},
         {!recovered, "the stack did not recover from a fault"},
         {!proved, "a fault was done, and no effect of it was seen"},
+        {ended, "a part ended that should not"},
         {summary->faults_count == 0, "no fault was done"},
-        {summary->audits_held == 0, "the auditor could never look"},
-        {summary->judgement->accepted == 0, "no order was accepted"},
+        {summary->audits_live == 0, "the auditor could never look while it was harmed"},
+        {asked < summary->rate * summary->seconds * SUMMARY_ASKED_LEAST,
+         "fewer orders were asked for than the rate comes to"},
+        {accepted == 0 || accepted < asked * SUMMARY_ACCEPTED_LEAST,
+         "too few of the orders were accepted"},
     };
     for (size_t i = 0; i < sizeof checks / sizeof *checks; i++)
         if (checks[i].wrong)

@@ -8,6 +8,10 @@
 #include "report.h"
 
 #define SUMMARY_SAID_MAX 5 /* audits whose words are kept */
+/* So much at least was asked for of what the rate comes to, and accepted of the customers: those
+ * without a key ask once, and give up. */
+#define SUMMARY_ASKED_LEAST 0.95
+#define SUMMARY_ACCEPTED_LEAST 0.8
 
 struct summary_second {
     struct customers_second customers;
@@ -28,6 +32,7 @@ struct summary {
     double settle_s;
     const char *why, *complaint;                          /* "": none */
     size_t audits_held, audits_broken, audits_blind;      /* blind: could not look */
+    size_t audits_live;                                   /* of those held: while it was harmed */
     const char *said[SUMMARY_SAID_MAX];                   /* by those broken; NULL: no more */
     uint64_t asked, accepted, refused, unknown, finished; /* of all seconds */
     struct summary_second *at;
@@ -38,15 +43,19 @@ struct summary {
 struct summary summary_of(const struct run *run);
 void summary_free(struct summary *summary);
 
-/* Nothing is wrong, and something was shown: orders were accepted, faults were done, every one of
- * them proved and recovered from, the auditor could look and found nothing broken, all came to its
- * end, nothing in the judgement, no complaint. */
+/* Nothing is wrong, and something was shown: orders were asked for at the rate and mostly accepted,
+ * faults were done, every one of them proved and recovered from, and no process ended that should
+ * not; the auditor could look meanwhile and found nothing broken, all came to its end in time,
+ * nothing in the judgement, no complaint. */
 bool summary_good(const struct summary *summary);
 /* The first thing that is wrong, in a few words; NULL: nothing is. */
 const char *summary_wrong(const struct summary *summary);
 
 /* From lifted to recovered; -1: it has not. */
 double summary_recovery_s(const struct fault *fault);
+
+/* What was seen of it, and who ended that should not; in buffer. */
+const char *summary_seen(const struct fault *fault, char *buffer, size_t size);
 
 struct summary_kind {
     const char *name;

@@ -149,6 +149,17 @@ char *watch_broken_lines(const char *text)
     return NULL;
 }
 
+/* timeout's own: it took too long, and was ended by SIGTERM or SIGKILL. */
+#define TOOK_TOO_LONG 124
+#define KILLED 137
+
+int watch_audit_status(int exit_status)
+{
+    if (exit_status == 0 || exit_status == 2)
+        return exit_status;
+    return exit_status == TOOK_TOO_LONG || exit_status == KILLED ? 2 : 1;
+}
+
 /* Without the lock. wait NULL: as it is now. */
 static struct watch_audit audit(const char *wait, int limit_s)
 {
@@ -164,13 +175,13 @@ static struct watch_audit audit(const char *wait, int limit_s)
     struct watch_audit seen = {.begin_us = clock_us()};
     int status = command_run(stack_root(), argv, &output);
     seen.end_us = clock_us();
-    seen.status = status == 0 || status == 1 ? status : 2;
-    if (status == 1) {
+    seen.status = watch_audit_status(status);
+    if (seen.status == 1)
         seen.said = watch_broken_lines(output);
-        /* One that is broken and does not say so has not run as it should. */
-        if (seen.said == NULL)
-            seen.said = strndup(output, SAID_MAX);
-    }
+    /* One that is broken and does not say so has not run as it should. */
+    if (seen.status == 1 && seen.said == NULL &&
+        asprintf(&seen.said, "the auditor has ended with %d: %.*s", status, SAID_MAX, output) < 0)
+        abort();
     free(output);
     return seen;
 }
@@ -241,6 +252,7 @@ bool watch_settle(struct watch *watch, int seconds)
     watch_audit_off(watch);
     snprintf(wait, sizeof wait, "%d", seconds);
     struct watch_audit seen = audit(wait, seconds + AUDIT_S);
+    seen.last = true;
     pthread_mutex_lock(&watch->lock);
     note_audit(watch, seen);
     pthread_mutex_unlock(&watch->lock);

@@ -20,8 +20,9 @@ struct watch_second {
 
 struct watch_audit {
     int64_t begin_us, end_us;
+    bool last;  /* by watch_settle: faults were over, and nobody asked any more */
     int status; /* 0 holds, 1 broken, 2 could not look */
-    char *said; /* the statements that do not hold; NULL unless broken */
+    char *said; /* the statements that do not hold, or how it ended; NULL unless broken */
 };
 
 struct watch;
@@ -51,5 +52,8 @@ void watch_free(struct watch *watch);
 double watch_sum(const char *text, const char *name);
 /* The lines of what the auditor says that tell of something broken; NULL: none does. */
 char *watch_broken_lines(const char *text);
+/* By the exit status of deploy/audit, or -1, within `timeout`: 0, 1 or 2 as in watch_audit. One
+ * that it never has, as after a crash, is 1: an auditor that breaks has not looked. */
+int watch_audit_status(int exit_status);
 
 #endif

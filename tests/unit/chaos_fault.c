@@ -53,6 +53,20 @@ Test(chaos_fault, victims_are_named)
     cr_assert_lt(strlen(fault_victims(&fault, buffer, sizeof buffer)), sizeof buffer - 1);
 }
 
+Test(chaos_fault, only_those_may_end_to_whom_it_was_done)
+{
+    const struct fault_kind kill = {.ends = true}, cut = {.ends = false};
+    struct fault fault = {
+        .kind = &cut, .victims = PART(PART_PAYMENT) | PART(PART_KAFKA), .other = PART_REDIS};
+
+    cr_assert_not(fault_may_end(&fault, PART_PAYMENT));
+    cr_assert(fault_may_end(&fault, PART_KAFKA)); /* a server may give up */
+    cr_assert_not(fault_may_end(&fault, PART_REDIS));
+    fault.kind = &kill;
+    cr_assert(fault_may_end(&fault, PART_PAYMENT));
+    cr_assert_not(fault_may_end(&fault, PART_ORDER));
+}
+
 static pid_t no_process(enum part part)
 {
     (void)part;

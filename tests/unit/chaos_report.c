@@ -39,6 +39,8 @@ static struct summary make_good(void)
                             .form_number = SITE_CONTAINERS,
                             .seed = 7,
                             .rate = 200,
+                            .seconds = SECONDS,
+                            .asked = 200 * SECONDS,
                             .end_us = SECONDS * 1000000,
                             .faults = faults,
                             .faults_count = 3,
@@ -47,6 +49,7 @@ static struct summary make_good(void)
                             .why = "",
                             .complaint = "",
                             .audits_held = 4,
+                            .audits_live = 3,
                             .audits_blind = 2,
                             .at = seconds,
                             .count = SECONDS};
@@ -86,11 +89,19 @@ Test(chaos_summary, each_single_thing_that_is_wrong_makes_it_bad)
     summary.faults_count = 0;
     expect_wrong(&summary, "no fault was done");
     summary = make_good();
-    summary.audits_held = 0;
-    expect_wrong(&summary, "the auditor could never look");
+    summary.audits_live = 0; /* one that held, when all was over */
+    expect_wrong(&summary, "the auditor could never look while it was harmed");
     summary = make_good();
+    summary.asked = 200 * SECONDS / 2;
+    expect_wrong(&summary, "fewer orders were asked for");
+    summary = make_good();
+    judgement.accepted = 200 * SECONDS / 2;
+    expect_wrong(&summary, "too few of the orders were accepted");
+    summary = make_good();
+    summary.rate = 0;
+    summary.asked = 0;
     judgement.accepted = 0;
-    expect_wrong(&summary, "no order was accepted");
+    expect_wrong(&summary, "too few of the orders were accepted");
 }
 
 Test(chaos_summary, one_fault_that_was_not_seen_or_not_recovered_from_makes_it_bad)
@@ -102,6 +113,9 @@ Test(chaos_summary, one_fault_that_was_not_seen_or_not_recovered_from_makes_it_b
         summary = make_good();
         faults[i].recovered_us = 0;
         expect_wrong(&summary, "did not recover");
+        summary = make_good();
+        faults[i].ended = PART(PART_PAYMENT);
+        expect_wrong(&summary, "a part ended that should not");
     }
 }
 
@@ -129,6 +143,7 @@ Test(chaos_summary, sums_by_kind)
 Test(chaos_summary, how_to_run_it_again)
 {
     struct summary summary = make_good();
+    summary.seconds = 0;
     char again[200];
     cr_assert_str_eq(summary_again(&summary, again, sizeof again),
                      "SAGA_TEST_CHAOS_SEED=7 SAGA_TEST_CHAOS_RATE=200 ./tests/run chaos");
@@ -301,7 +316,7 @@ Test(chaos_page, of_a_bad_one)
     expect_page(&summary, "500 &lt;html&gt;");
     expect_page(&summary, "I1 BROKEN order=&lt;x&gt;");
     expect_page(&summary, "no recovery from kill &amp; cut");
-    expect_page(&summary, "not seen: ");
+    expect_page(&summary, "NOT SEEN: ");
     expect_page(&summary, "no timeline");
 }
 

@@ -31,6 +31,21 @@ Test(chaos_watch, what_the_auditor_found_broken)
     cr_assert_null(watch_broken_lines(""));
 }
 
+/* 125 and more are docker's and the shell's: it did not run, or was killed by a signal. */
+Test(chaos_watch, an_auditor_that_breaks_has_found_something)
+{
+    cr_assert_eq(watch_audit_status(0), 0);
+    cr_assert_eq(watch_audit_status(1), 1);
+    cr_assert_eq(watch_audit_status(2), 2);
+    cr_assert_eq(watch_audit_status(124), 2);
+    cr_assert_eq(watch_audit_status(137), 2);
+    cr_assert_eq(watch_audit_status(125), 1);
+    cr_assert_eq(watch_audit_status(127), 1);
+    cr_assert_eq(watch_audit_status(134), 1);
+    cr_assert_eq(watch_audit_status(139), 1);
+    cr_assert_eq(watch_audit_status(-1), 1);
+}
+
 Test(chaos_due, the_earliest_first_and_none_too_early)
 {
     enum { MANY = 5000 };
