@@ -110,7 +110,7 @@ static void ask(int port, const struct scenario *scenario, char *answer)
     atomic_store(&asking, false);
     answer[had] = '\0';
     if (more < 0 && had > 0)
-        strcpy(answer, "the connection was not closed\n");
+        snprintf(answer, STARVE_SAID_MAX, "the connection was not closed\n");
     close(fd);
     mask(answer);
 }
