@@ -32,8 +32,8 @@ struct kafka_record {
  * reads from the beginning. Later an offset may be one that the partition does not have: beyond its
  * end the topic was lost and made anew, and is read from its beginning; before its beginning
  * records are gone that were never read, and kafka_consumer_lost tells. Both are told to `told`,
- * within take. Texts must live as long as the consumer; at most 64 topics. NULL with the reason in
- * errbuf.
+ * within take; so is whatever else keeps a partition from being read, the same once in 10 s. Texts
+ * must live as long as the consumer; at most 64 topics. NULL with the reason in errbuf.
  */
 struct kafka_consumer *kafka_consumer_new(const char *bootstrap, const char *group,
                                           const char *client_id, const char *const *topics,
@@ -59,6 +59,8 @@ size_t kafka_consumer_take(struct kafka_consumer *consumer, struct kafka_record 
 void kafka_record_read(struct arena *arena, struct kafka_record *record);
 /* False: its partition went since it was taken, or began anew: who reads it now gets it too. */
 bool kafka_consumer_reads(struct kafka_consumer *consumer, const struct kafka_record *record);
+/* Who takes no records now: the descriptor is quiet until more have come. */
+void kafka_consumer_ignore(struct kafka_consumer *consumer);
 /* These records are done with; their memory goes. */
 void kafka_consumer_release(struct kafka_consumer *consumer, struct kafka_record *records,
                             size_t count);

@@ -6,9 +6,11 @@
 #include <unistd.h>
 
 #include "ports/kafka_inside.h"
+#include "ports/system.h"
 
 #define CLOSE_MS 5000
 #define CLOSE_POLL_MS 50
+#define TELL_AGAIN_US 10000000
 
 static const char *const settings[][2] = {
     /* A first start is told apart from an offset that has gone (kafka_offsets.c): so never silently
@@ -212,12 +214,24 @@ int kafka_consumer_fd(const struct kafka_consumer *consumer)
 
 /* ---- records ---- */
 
-/* What comes in the place of a record: most errors pass by themselves (a broker that is away). */
+/* What comes in the place of a record. Most errors pass by themselves, but the partition is not
+ * read until then, and nobody else tells why; of those that come again and again one in a while. */
 static void note_error(struct kafka_consumer *consumer, const rd_kafka_message_t *message)
 {
+    char what[320];
+    int64_t now_us = system_monotonic_us();
     if (message->err == RD_KAFKA_RESP_ERR__FATAL)
         snprintf(consumer->error, sizeof consumer->error, "fatal: %.160s",
                  rd_kafka_message_errstr(message));
+    if (message->err == RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET || /* kafka_find_again tells */
+        (message->err == consumer->told_error && now_us - consumer->told_us < TELL_AGAIN_US))
+        return;
+    consumer->told_error = message->err;
+    consumer->told_us = now_us;
+    snprintf(what, sizeof what, "%.100s/%d: %.200s",
+             message->rkt != NULL ? rd_kafka_topic_name(message->rkt) : "?",
+             (int)message->partition, rd_kafka_message_errstr(message));
+    consumer->told(consumer->opaque, what);
 }
 
 void kafka_record_read(struct arena *arena, struct kafka_record *record)
@@ -262,9 +276,7 @@ static bool read_record(struct kafka_consumer *consumer, rd_kafka_message_t *mes
 size_t kafka_consumer_take(struct kafka_consumer *consumer, struct kafka_record *records,
                            size_t max)
 {
-    uint64_t signalled;
-    ssize_t ignored = read(consumer->fd, &signalled, sizeof signalled);
-    (void)ignored;
+    kafka_consumer_ignore(consumer); /* from here on: what comes now is seen below */
     if (consumer->client == NULL)
         return 0;
     if (max > consumer->messages_size) {
@@ -294,9 +306,17 @@ size_t kafka_consumer_take(struct kafka_consumer *consumer, struct kafka_record 
         rd_kafka_message_destroy(messages[i]);
     if (taken == (ssize_t)max) { /* there may be more, and then nobody signals it again */
         uint64_t one = 1;
-        ignored = write(consumer->fd, &one, sizeof one);
+        ssize_t ignored = write(consumer->fd, &one, sizeof one);
+        (void)ignored;
     }
     return count;
+}
+
+void kafka_consumer_ignore(struct kafka_consumer *consumer)
+{
+    uint64_t signalled;
+    ssize_t ignored = read(consumer->fd, &signalled, sizeof signalled);
+    (void)ignored;
 }
 
 void kafka_consumer_release(struct kafka_consumer *consumer, struct kafka_record *records,

@@ -39,6 +39,8 @@ struct kafka_consumer {
     rd_kafka_message_t **messages; /* for take */
     size_t messages_size, in_hand; /* in_hand: taken and not released */
     char error[200], lost[200];
+    int told_error; /* the last that was told, and when: system_monotonic_us() */
+    int64_t told_us;
     bool left;
 };
 

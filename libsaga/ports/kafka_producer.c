@@ -44,6 +44,7 @@ static const char *const settings[][2] = {
     {"enable.idempotence", "true"},
     {"linger.ms", "0"}, /* the engine lingers already; here each ms would count once a hop */
     {"queue.buffering.max.messages", "400000"}, /* above all lanes' windows together */
+    {"queue.buffering.max.kbytes", "65536"}, /* of memory: what is behind it waits in the table */
     {"socket.nagle.disable", "true"},
     {"reconnect.backoff.ms", "50"},
     {"reconnect.backoff.max.ms", "1000"},

@@ -31,6 +31,7 @@ static void mock_gone(void)
 TestSuite(kafka_mock, .init = on_mock, .fini = mock_gone, .timeout = 120);
 
 #define PRODUCE 0
+#define FETCH 1
 #define OFFSET_FETCH 9
 
 static void push_errors(int16_t request, rd_kafka_resp_err_t error, size_t count)
@@ -108,6 +109,22 @@ Test(kafka_mock, what_is_not_delivered_in_time_is_told)
     produce(1000, 1100);
 }
 
+/* While the broker is away: the rest waits in the table, and not in memory. */
+Test(kafka_mock, what_waits_for_a_broker_is_bounded)
+{
+    enum { SIZE = 100000, MOST = 65536 * 1024 + SIZE };
+    enum saga_verdict verdict = SAGA_OK;
+    int64_t count = 0;
+    struct kafka_producer *producer = new_producer(DELIVERY_MS);
+    rd_kafka_mock_broker_set_down(mock, 1);
+    while (count < SENDS_MAX && (verdict = send_one(producer, count, SIZE)) == SAGA_OK)
+        count++;
+    cr_assert_eq(verdict, SAGA_RETRY);
+    cr_assert(count * SIZE > MOST / 2 && count * SIZE <= MOST, "%lld", (long long)count);
+    kafka_producer_free(producer);
+    rd_kafka_mock_broker_set_up(mock, 1);
+}
+
 /* It fails, and no call of it took much longer than the one look-up may. */
 static void check_error_comes_soon(struct kafka_consumer *consumer)
 {
@@ -140,6 +157,19 @@ Test(kafka_mock, offsets_that_cannot_be_looked_up)
     cr_assert_null(kafka_consumer_error(consumer));
     cr_assert(takes(consumer, 100));
     cr_assert_eq(taken_count, 100);
+    end_consumer(consumer);
+}
+
+/* Nothing is read of it meanwhile, and no other sign of it is there. */
+Test(kafka_mock, a_topic_that_may_not_be_read_is_told)
+{
+    produce(0, 100);
+    push_errors(FETCH, RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED, 4);
+    struct kafka_consumer *consumer = new_consumer();
+    cr_assert(takes(consumer, 100));
+    cr_assert_not_null(told);
+    cr_assert_not_null(strstr(told, topic), "%s", told);
+    cr_assert_null(kafka_consumer_error(consumer));
     end_consumer(consumer);
 }
 
