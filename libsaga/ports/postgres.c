@@ -18,7 +18,11 @@
 #define PG_SLOTS 512 /* a power of two, twice PG_STATEMENTS_MAX */
 /* Every statement goes by key. A plan that was made while a table was small would read all of it
  * when it is large, until the next ANALYZE: so the planner may not. */
+/* The server learns within some 30 s that this host is no more: until then the session, and with it
+ * the locks of its lanes, would be held for hours. */
 #define PG_SESSION                                                                                 \
+    "-c tcp_keepalives_idle=10 -c tcp_keepalives_interval=5 -c tcp_keepalives_count=4 "            \
+    "-c tcp_user_timeout=30000 "                                                                   \
     "-c statement_timeout=30000 -c idle_in_transaction_session_timeout=10000 "                     \
     "-c client_connection_check_interval=5000 -c plan_cache_mode=force_generic_plan "              \
     "-c enable_seqscan=off -c enable_hashjoin=off -c enable_mergejoin=off"

@@ -348,6 +348,16 @@ Test(postgres, a_connection_lost_between_send_and_sync_is_told)
     cr_assert_eq(ask_int(sql_one), 1);
 }
 
+/* Of a host that is no more the server hears nothing: it must ask, or the locks of its session, and
+ * so its lanes, are held for hours. */
+Test(postgres, the_server_asks_whether_we_are_there)
+{
+    cr_assert_eq(ask_int("SELECT current_setting('tcp_keepalives_idle')::bigint"), 10);
+    cr_assert_eq(ask_int("SELECT current_setting('tcp_keepalives_interval')::bigint"), 5);
+    cr_assert_eq(ask_int("SELECT current_setting('tcp_keepalives_count')::bigint"), 4);
+    cr_assert_eq(ask_int("SELECT current_setting('tcp_user_timeout')::bigint"), 30000);
+}
+
 Test(postgres, connecting_fails_with_the_right_word)
 {
     char url[1024];
