@@ -373,6 +373,7 @@ static int on_tick(void *opaque)
 {
     struct door *door = opaque;
     int64_t now_us = system_monotonic_us();
+    engine_expire(door->engine);
     end_waits_until(door, now_us);
     if (door->soonest == NULL)
         return -1;

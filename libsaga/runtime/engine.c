@@ -42,8 +42,15 @@ void engine_database_is(struct engine *engine, const char *why)
         engine_detail(engine, "%s", "");
 }
 
-void engine_back_off(int *wait_ms)
+void engine_wait_for_database(struct engine *engine, int *wait_ms)
 {
+    /* Asked first: nobody may be left who was not told when it stops. */
+    bool draining = atomic_load(&engine->draining);
+    sources_expire(engine);
+    if (draining) {
+        atomic_store(&engine->stop, true); /* what is in doubt or unsent is found at the start */
+        return;
+    }
     poll(NULL, 0, *wait_ms);
     *wait_ms = *wait_ms * 2 > WAIT_MAX_MS ? WAIT_MAX_MS : *wait_ms * 2;
 }
@@ -273,20 +280,16 @@ static bool give_up_message(struct batch_message *message)
     return true;
 }
 
-static void wait_for_database(struct engine *engine, int *wait_ms)
+static void try_later(struct engine *engine, int *wait_ms)
 {
     engine_database_is(engine, engine->error);
     log_line(LOG_ERROR, NULL, "database: %s; next try in %d ms", engine->error, *wait_ms);
-    sources_expire(engine);
-    if (atomic_load(&engine->draining))
-        atomic_store(&engine->stop, true); /* nothing of it is committed: it comes again */
-    else
-        engine_back_off(wait_ms);
+    engine_wait_for_database(engine, wait_ms);
 }
 
 static void run_batch(struct engine *engine, size_t from, size_t to)
 {
-    int conflicts = 0, wait_ms = ENGINE_WAIT_FIRST_MS;
+    int conflicts = 0, losses = 0, wait_ms = ENGINE_WAIT_FIRST_MS;
     while (!atomic_load(&engine->stop)) {
         enum pg_status status = attempt(engine, from, to);
         if (status == PG_OK) {
@@ -297,6 +300,9 @@ static void run_batch(struct engine *engine, size_t from, size_t to)
         if (status == PG_LOST) {
             if (recover(engine, from, to))
                 return;
+            /* It takes a session, and loses it at this: not as fast as that can be done. */
+            if (++losses > 1)
+                try_later(engine, &wait_ms);
             continue;
         }
         if (status == PG_CONFLICT && ++conflicts < CONFLICTS_MAX)
@@ -312,7 +318,7 @@ static void run_batch(struct engine *engine, size_t from, size_t to)
             if (give_up_message(batch_at(engine->batch, from)))
                 continue;
         }
-        wait_for_database(engine, &wait_ms);
+        try_later(engine, &wait_ms);
     }
 }
 

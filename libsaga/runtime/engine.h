@@ -27,7 +27,8 @@ struct engine_command {
     void *reply;
     int64_t said_us;
     int64_t give_up_us; /* monotonic: not started by then: done with ENGINE_BUSY */
-    /* Called on the engine's thread, after the commit or when it is known that there is none. */
+    /* Called on the engine's thread, after the commit or when it is known that there is none; or by
+     * engine_expire. */
     void (*done)(struct engine_command *command, enum engine_outcome outcome);
     void *opaque;
     enum engine_outcome outcome;
@@ -39,6 +40,9 @@ struct engine *engine_new(const struct saga_service *service, char *errbuf, size
 bool engine_start(struct engine *engine);
 /* Any thread. False: full, draining or over the backlog bound; done is not called. */
 bool engine_submit(struct engine *engine, struct engine_command *command);
+/* Any thread: commands that nobody has begun with are done with ENGINE_BUSY when their time is
+ * over, also while the engine hangs at a server that does not answer. To be called now and then. */
+void engine_expire(struct engine *engine);
 /* Any thread: take no new work, finish, flush, commit, end. */
 void engine_drain(struct engine *engine);
 /* Waits for the end until until_us (monotonic). False: a server that hangs holds it up; then

@@ -2,8 +2,11 @@
 #ifndef RUNTIME_ENGINE_INSIDE_H
 #define RUNTIME_ENGINE_INSIDE_H
 
+#include <errno.h>
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stdlib.h>
+#include <unistd.h>
 
 #include "core/lane.h"
 #include "core/linger.h"
@@ -57,6 +60,7 @@ struct engine {
     bool hears_patiently[HEARING_MAX]; /* that one: patience.h */
     size_t patient_kinds;              /* how many of them */
     int64_t next_tick_us, next_timer_us, next_cursor_us, next_commit_us, next_reports_us;
+    int64_t next_producer_us; /* none could be made: not before this */
     int64_t next_truncate_us, next_keys_us, next_refused_us;
     struct {
         int32_t lane;
@@ -82,6 +86,14 @@ struct engine {
     _Atomic int hearing;                   /* enum hearing_state */
     char detail[200], hearing_detail[200]; /* under lock */
 };
+
+/* Any thread: the engine looks at what there is to do. */
+static inline void engine_wake(struct engine *engine)
+{
+    uint64_t one = 1;
+    if (write(engine->wake_fd, &one, sizeof one) < 0 && errno != EAGAIN)
+        abort();
+}
 
 /* hearing.c: the consumer. */
 enum hearing_state {
@@ -155,14 +167,15 @@ bool recover(struct engine *engine, size_t from, size_t to);
 
 /* engine.c */
 void *engine_run(void *opaque); /* its thread; opaque: the engine */
+/* The database cannot be had: who has waited too long is told so, and it is waited a little; an
+ * engine that drains stops instead, and everybody is told. */
+void engine_wait_for_database(struct engine *engine, int *wait_ms);
 /* What readyz tells: NULL: the database answers; else why it does not. */
 void engine_database_is(struct engine *engine, const char *why);
 /* After the commit: events, answers, offsets. */
 void engine_announce(struct engine *engine, size_t from, size_t to);
 /* Until something arrives, so long at most. */
 void engine_wait(struct engine *engine, int64_t wait_us);
-/* Waits, and doubles the wait for the next time. */
-void engine_back_off(int *wait_ms);
 #define ENGINE_WAIT_FIRST_MS 100
 /* Adds a row set of a statement with one array per field of the shape. */
 void engine_send_rows(struct engine *engine, const char *sql, const struct saga_shape *shape,

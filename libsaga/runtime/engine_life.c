@@ -6,6 +6,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include "ports/system.h"
 #include "runtime/engine_inside.h"
 
 #define ARENA_MAX (32u * 1024 * 1024)
@@ -51,13 +52,6 @@ bool engine_start(struct engine *engine)
     return pthread_create(&engine->thread, NULL, engine_run, engine) == 0;
 }
 
-static void wake(struct engine *engine)
-{
-    uint64_t one = 1;
-    if (write(engine->wake_fd, &one, sizeof one) < 0 && errno != EAGAIN)
-        abort();
-}
-
 bool engine_submit(struct engine *engine, struct engine_command *command)
 {
     if (atomic_load(&engine->pending) >= config.backlog_max)
@@ -73,7 +67,7 @@ bool engine_submit(struct engine *engine, struct engine_command *command)
     }
     pthread_mutex_unlock(&engine->lock);
     if (taken && first)
-        wake(engine);
+        engine_wake(engine);
     return taken;
 }
 
@@ -82,7 +76,28 @@ void engine_drain(struct engine *engine)
     pthread_mutex_lock(&engine->lock); /* after this no command is taken any more */
     atomic_store(&engine->draining, true);
     pthread_mutex_unlock(&engine->lock);
-    wake(engine);
+    engine_wake(engine);
+}
+
+void engine_expire(struct engine *engine)
+{
+    int64_t now_us = system_monotonic_us();
+    struct engine_command *gone = NULL, **tail = &gone, *next;
+    pthread_mutex_lock(&engine->lock);
+    while (engine->queue_head != NULL && engine->queue_head->give_up_us <= now_us) {
+        *tail = engine->queue_head;
+        tail = &engine->queue_head->next;
+        engine->queue_head = engine->queue_head->next;
+        engine->queue_count--;
+    }
+    if (engine->queue_head == NULL)
+        engine->queue_tail = &engine->queue_head;
+    pthread_mutex_unlock(&engine->lock);
+    for (*tail = NULL; gone != NULL; gone = next) {
+        next = gone->next;
+        gone->outcome = ENGINE_BUSY;
+        gone->done(gone, ENGINE_BUSY);
+    }
 }
 
 bool engine_join(struct engine *engine, int64_t until_us)

@@ -30,6 +30,7 @@ bool outbox_read_epoch(struct pg *pg, struct outbox_source *ret_source, const ch
         memcpy(&id, pg_result_bytes(result, 0, 0).at, sizeof id);
         saga_uuid_format(&id, text);
         snprintf(ret_source->epoch, sizeof ret_source->epoch, "%.8s", text);
+        ret_source->read_only = pg_result_int(result, 0, 2, 0) != 0;
     } else {
         *ret_why = why;
     }

@@ -19,8 +19,9 @@ extern const struct saga_shape outbox_shape;
 
 /* Who says it: part of every event's ce_source and ce_id. */
 struct outbox_source {
-    char name[64]; /* "/payment-svc" */
-    char epoch[9]; /* of the database: outbox_read_epoch */
+    char name[64];  /* "/payment-svc" */
+    char epoch[9];  /* of the database: outbox_read_epoch */
+    bool read_only; /* it takes no rows: a standby, or a server that is full */
 };
 void outbox_source_of(const struct saga_service *service, struct outbox_source *ret_source);
 

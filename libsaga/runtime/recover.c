@@ -20,12 +20,7 @@ bool recover_connect(struct engine *engine)
         engine_database_is(engine, why);
         log_line(LOG_WARN, NULL, "database: %s; next try in %d ms", why, wait_ms);
         pg_disconnect(engine->pg);
-        sources_expire(engine);
-        if (atomic_load(&engine->draining))
-            atomic_store(&engine->stop,
-                         true); /* what is in doubt or unsent is found at the start */
-        else
-            engine_back_off(&wait_ms);
+        engine_wait_for_database(engine, &wait_ms);
     }
     return false;
 }

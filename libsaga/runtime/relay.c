@@ -56,19 +56,17 @@ static void delivered(void *opaque, int32_t number, int64_t seq, enum saga_verdi
     }
 }
 
-static bool make_producer(struct engine *engine)
+static void make_producer(struct engine *engine)
 {
-    char why[256];
-    if (FAILPOINT(producer_unmade))
-        return false;
-    engine->producer =
-        kafka_producer_new(config.kafka_bootstrap, engine->service->name, config.delivery_s * 1000,
-                           delivered, engine, why, sizeof why);
+    char why[256] = "a test has asked for this";
+    if (!FAILPOINT(producer_unmade))
+        engine->producer =
+            kafka_producer_new(config.kafka_bootstrap, engine->service->name,
+                               config.delivery_s * 1000, delivered, engine, why, sizeof why);
     if (engine->producer == NULL) {
         log_line(LOG_ERROR, NULL, "kafka: no producer: %s", why);
-        return false;
+        engine->next_producer_us = system_monotonic_us() + LOOK_AGAIN_US;
     }
-    return true;
 }
 
 static void drop_producer(struct engine *engine)
@@ -187,8 +185,10 @@ static bool catch_up_rows(struct engine *engine, struct arena *arena, struct lan
         struct outbox_row row;
         if (!pg_result_read(result, i, &outbox_shape, arena, &row) || row.seq != lane->sent + 1)
             return false;
-        if (!catch_up_row(engine, arena, lane, &row))
+        if (!catch_up_row(engine, arena, lane, &row)) {
+            lane->look_us = system_monotonic_us() + REPORTS_US; /* they make room */
             return true;
+        }
     }
     return lane->sent == lane->last || count == max;
 }
@@ -313,6 +313,7 @@ static void adopt_lanes(struct engine *engine)
                 pg_disconnect(engine->pg);
             struct lane *lane = new_lane();
             if (!open_lane(engine, lane, number)) {
+                ask_bool(engine, sql_release_lane, number); /* locks of a session are counted */
                 free(lane);
                 break;
             }
@@ -375,7 +376,7 @@ void relay_work(struct engine *engine)
     engine->next_reports_us = now_us + REPORTS_US;
     if (engine->producer_dead)
         drop_producer(engine);
-    if (engine->producer == NULL)
+    if (engine->producer == NULL && now_us >= engine->next_producer_us)
         make_producer(engine);
     if (engine->refused_count > 0)
         park_refused(engine);
@@ -388,8 +389,10 @@ void relay_work(struct engine *engine)
     struct lane *own = engine->lanes[0];
     if (own->written == own->acked)
         engine->next_cursor_us = now_us + CURSOR_IDLE_US;
-    else if (now_us >= engine->next_cursor_us)
+    else if (now_us >= engine->next_cursor_us) {
+        engine->next_cursor_us = now_us + CURSOR_IDLE_US; /* also if it cannot be written */
         write_cursor(engine, own);
+    }
     release_lanes(engine);
     if (now_us >= engine->next_commit_us) {
         static unsigned ticks;
@@ -462,7 +465,10 @@ bool relay_open(struct engine *engine, const char **ret_why)
      * Nor of the same number in a database that was put back, so no report may come any more. */
     if (engine->producer != NULL)
         drop_producer(engine);
-    return outbox_read_epoch(engine->pg, &engine->source, ret_why) && take_lane(engine, ret_why);
+    if (!outbox_read_epoch(engine->pg, &engine->source, ret_why))
+        return false;
+    *ret_why = "it is read-only";
+    return !engine->source.read_only && take_lane(engine, ret_why);
 }
 
 void relay_close(struct engine *engine)

@@ -10,6 +10,8 @@
 #include "ports/system.h"
 #include "saga_sql.h"
 
+#define REDRIVES_MAX 100 /* at once */
+
 /* Only while there is room. */
 static struct batch_message *add_message(struct engine *engine, struct source **ret_source)
 {
@@ -19,6 +21,12 @@ static struct batch_message *add_message(struct engine *engine, struct source **
     *ret_source = arena_alloc(batch_arena(engine->batch), sizeof **ret_source);
     message->source = *ret_source;
     return message;
+}
+
+/* As much of a batch as one kind of message may take while others may be waiting. */
+static size_t share(void)
+{
+    return (size_t)(config.batch_max + 1) / 2;
 }
 
 static bool room(const struct engine *engine)
@@ -87,12 +95,13 @@ void sources_expire(struct engine *engine)
     }
 }
 
-static unsigned take_commands(struct engine *engine)
+/* So many at most. */
+static void take_commands(struct engine *engine, size_t max)
 {
-    unsigned count = 0;
+    size_t count = 0;
     int64_t now_us = system_monotonic_us();
     pthread_mutex_lock(&engine->lock);
-    while (engine->queue_head != NULL && room(engine)) {
+    while (engine->queue_head != NULL && count < max && room(engine)) {
         struct engine_command *command = engine->queue_head;
         engine->queue_head = command->next;
         if (engine->queue_head == NULL)
@@ -117,13 +126,14 @@ static unsigned take_commands(struct engine *engine)
     }
     struct engine_command *expired = engine->expired, *next;
     engine->expired = NULL;
+    if (engine->queue_head != NULL) /* nobody else says that they are there */
+        engine_wake(engine);
     pthread_mutex_unlock(&engine->lock);
     for (; expired != NULL; expired = next) {
         next = expired->next;
         expired->outcome = ENGINE_BUSY;
         expired->done(expired, ENGINE_BUSY);
     }
-    return count;
 }
 
 static const struct saga_event *find_event(const struct engine *engine, struct saga_text topic)
@@ -227,20 +237,21 @@ static bool take_some_records(struct engine *engine, size_t max)
     return count == max && room(engine);
 }
 
-static unsigned take_records(struct engine *engine)
+static void take_records(struct engine *engine)
 {
     if (atomic_load(&engine->draining)) {
         engine_lose_if(engine, FAILPOINT(drain_begun));
         sources_forget(engine); /* for the next life; nothing waits for its time any more */
+        if (engine->consumer != NULL)
+            kafka_consumer_ignore(engine->consumer);
+        return;
     }
-    if (engine->consumer == NULL || atomic_load(&engine->draining))
-        return 0;
-    size_t before = batch_count(engine->batch);
+    if (engine->consumer == NULL)
+        return;
     for (bool more = room(engine); more;) {
         size_t left = (size_t)config.batch_max - batch_count(engine->batch);
         more = take_some_records(engine, patience_share(left, engine->patient_kinds));
     }
-    return (unsigned)(batch_count(engine->batch) - before);
 }
 
 void sources_release(struct engine *engine)
@@ -268,7 +279,8 @@ static void take_timers(struct engine *engine)
         return;
     engine->next_timer_us = now_us + ENGINE_TICK_US;
     struct arena *arena = batch_arena(engine->batch);
-    int32_t max = (int32_t)((size_t)config.batch_max - batch_count(engine->batch));
+    size_t left = (size_t)config.batch_max - batch_count(engine->batch);
+    int32_t max = (int32_t)(left < share() ? left : share());
     struct pg_param params[] = {pg_time(arena, system_now_us()), pg_int32(arena, max),
                                 pg_uuid(&engine->timer_after)};
     struct pg_result *result = NULL;
@@ -313,10 +325,14 @@ static void note_arrivals(struct engine *engine, size_t from)
     linger_note(&engine->linger, system_monotonic_us(), most);
 }
 
+/* Commands may come faster than they are done, and so may records: neither keeps the other out. */
 static bool take_all(struct engine *engine)
 {
     size_t before = batch_count(engine->batch);
-    if (take_commands(engine) + take_records(engine) == 0)
+    take_commands(engine, share());
+    take_records(engine);
+    take_commands(engine, SIZE_MAX);
+    if (batch_count(engine->batch) == before)
         return false;
     note_arrivals(engine, before);
     return true;
@@ -325,6 +341,11 @@ static bool take_all(struct engine *engine)
 void sources_collect(struct engine *engine)
 {
     int64_t now_us = system_monotonic_us();
+    take_timers(engine); /* first: now and then, and they leave room */
+    if (now_us >= engine->next_tick_us) {
+        engine->next_tick_us = now_us + ENGINE_TICK_US;
+        park_redrives(engine);
+    }
     if (take_all(engine)) {
         /* A short wait for company, by the measured rate; then whatever came goes along. */
         int64_t linger = linger_us(&engine->linger, system_monotonic_us());
@@ -333,11 +354,6 @@ void sources_collect(struct engine *engine)
             ppoll(NULL, 0, &wait, NULL);
             take_all(engine);
         }
-    }
-    take_timers(engine);
-    if (now_us >= engine->next_tick_us) {
-        engine->next_tick_us = now_us + ENGINE_TICK_US;
-        park_redrives(engine);
     }
 }
 
@@ -348,7 +364,8 @@ void park_redrives(struct engine *engine)
     if (!room(engine))
         return;
     struct arena *arena = batch_arena(engine->batch);
-    struct pg_param max = pg_int32(arena, 100);
+    struct pg_param max =
+        pg_int32(arena, (int32_t)(share() < REDRIVES_MAX ? share() : REDRIVES_MAX));
     struct pg_result *result = NULL;
     if (engine_ask(engine, sql_find_redrives, &max, 1, &result) != PG_OK)
         return;

@@ -149,6 +149,17 @@ static bool becomes_healthy(bool wanted)
     return healthy() == wanted;
 }
 
+static void drain_in_time(struct wish *wish)
+{
+    int64_t begin_us = system_monotonic_us();
+    engine_drain(engine);
+    cr_assert(engine_join(engine, begin_us + 20000000));
+    cr_assert_lt(system_monotonic_us() - begin_us, 10000000);
+    cr_assert_eq(outcome_of(wish), ENGINE_BUSY);
+    engine_free(engine);
+    engine = NULL;
+}
+
 /* Ends the engine's session, and lets nobody in. */
 static void cut_off(void)
 {
@@ -258,6 +269,54 @@ Test(engine, timers_that_the_database_rejects_keep_no_other_waiting)
     cr_assert(becomes_healthy(true));
 }
 
+/* Ends the engine's session at each write: it gets another at once, and loses that. Neither as fast
+ * as it can, nor for ever with those who wait. */
+Test(engine, sessions_that_are_lost_at_every_write)
+{
+    static const char sessions[] =
+        "SELECT sessions FROM pg_stat_database WHERE datname = current_database()";
+    cr_assert(becomes_healthy(true));
+    int64_t before = count_of(person, sessions);
+    on_insert("", "RAISE 'asked for' USING ERRCODE = '25006';");
+    struct wish *patient = wish_for(60), *hasty = wish_for(2);
+    cr_assert_eq(outcome_of(hasty), ENGINE_BUSY);
+    cr_assert_lt(count_of(person, sessions) - before, 40);
+    run(person, no_more_harm);
+    cr_assert_eq(outcome_of(patient), ENGINE_COMMITTED);
+    cr_assert(becomes_healthy(true));
+    cr_assert_eq(count_of(person, things_count), 1);
+}
+
+Test(engine, a_drain_does_not_wait_for_a_session_that_lasts)
+{
+    cr_assert(becomes_healthy(true));
+    on_insert("", "RAISE 'asked for' USING ERRCODE = '25006';");
+    struct wish *wish = wish_for(60);
+    cr_assert(becomes_healthy(false));
+    drain_in_time(wish);
+}
+
+/* A standby, or a server that takes no more: it is not for want of a session that nothing is done.
+ */
+Test(engine, a_database_that_is_read_only)
+{
+    struct engine_health health;
+    cr_assert(becomes_healthy(true));
+    run_for_database("ALTER DATABASE %s SET default_transaction_read_only = on");
+    cut_off();
+    run_for_database("ALTER DATABASE %s ALLOW_CONNECTIONS true");
+    int64_t until_us = system_monotonic_us() + 20000000;
+    do
+        engine_health(engine, &health);
+    while (strstr(health.detail, "read-only") == NULL && system_monotonic_us() < until_us);
+    cr_assert_not_null(strstr(health.detail, "read-only"), "%s", health.detail);
+    struct wish *patient = wish_for(60), *hasty = wish_for(1);
+    cr_assert_eq(outcome_of(hasty), ENGINE_BUSY);
+    run_for_database("ALTER DATABASE %s RESET default_transaction_read_only");
+    cr_assert_eq(outcome_of(patient), ENGINE_COMMITTED);
+    cr_assert(becomes_healthy(true));
+}
+
 /* What a later program has migrated is not touched by an earlier one, which says why. */
 Test(engine, tables_of_a_later_version)
 {
@@ -283,11 +342,5 @@ Test(engine, a_drain_does_not_wait_for_a_database_that_says_no)
     on_insert("", "RAISE 'asked for' USING ERRCODE = '53100';");
     struct wish *wish = wish_for(60);
     cr_assert(becomes_healthy(false));
-    int64_t begin_us = system_monotonic_us();
-    engine_drain(engine);
-    cr_assert(engine_join(engine, begin_us + 20000000));
-    cr_assert_lt(system_monotonic_us() - begin_us, 10000000);
-    cr_assert_eq(outcome_of(wish), ENGINE_BUSY);
-    engine_free(engine);
-    engine = NULL;
+    drain_in_time(wish);
 }

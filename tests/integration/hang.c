@@ -68,6 +68,15 @@ static void resume_kafka(void)
     kill(kafka.pid, SIGCONT);
 }
 
+static int ready(const char *base)
+{
+    struct http_answer *answer =
+        http_call(stack_address(base), "GET", "/readyz", NULL, NULL, TIMEOUT_MS);
+    int status = answer->status;
+    http_answer_free(answer);
+    return status;
+}
+
 Test(hang, an_end_while_postgres_hangs, .fini = resume_postgres)
 {
     struct order_answer answer = order_send(order_body(NULL, NULL, NULL), NULL);
@@ -75,6 +84,26 @@ Test(hang, an_end_while_postgres_hangs, .fini = resume_postgres)
     ends_in_time("order-svc", resume_postgres);
     cr_assert(order_reaches(answer.id, "completed", SOON_S));
     order_answer_free(&answer);
+}
+
+/* One is with the engine, which waits for an answer; those behind it are told in their 10 s. */
+Test(hang, who_waits_behind_a_hanging_postgres_is_told, .fini = resume_postgres)
+{
+    signal_postgres("STOP");
+    cr_assert_eq(run("curl -s -m 60 -o /dev/null -X PUT -H 'Content-Type: application/json' "
+                     "-d '{\"on_hand\":1000}' $INVENTORY_API/v1/stock/SKU-HANG &"),
+                 0);
+    clock_pause_ms(300); /* or it is the other one */
+    int64_t began_us = clock_us();
+    struct http_answer *answer =
+        http_call(stack_address("INVENTORY_API"), "PUT", "/v1/stock/SKU-HANG",
+                  "Content-Type: application/json\r\n", "{\"on_hand\":1000}", 30000);
+    double took_s = (double)(clock_us() - began_us) / 1e6;
+    resume_postgres();
+    cr_assert_eq(answer->status, 503, "%d", answer->status);
+    cr_assert_lt(took_s, 12);
+    http_answer_free(answer);
+    cr_assert(CLOCK_UNTIL(SOON_S, ready("INVENTORY_API") == 200));
 }
 
 Test(hang, an_end_while_kafka_hangs, .fini = resume_kafka)
@@ -91,15 +120,6 @@ static void take_writes(void)
 {
     db_run(DB_PAYMENT,
            "DROP TRIGGER IF EXISTS no_space ON payment; DROP FUNCTION IF EXISTS no_space()");
-}
-
-static int ready(const char *base)
-{
-    struct http_answer *answer =
-        http_call(stack_address(base), "GET", "/readyz", NULL, NULL, TIMEOUT_MS);
-    int status = answer->status;
-    http_answer_free(answer);
-    return status;
 }
 
 /* The disk is full, says PostgreSQL to every write: payment-svc tries again for ever, and says so.

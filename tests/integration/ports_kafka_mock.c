@@ -160,6 +160,28 @@ Test(kafka_mock, offsets_that_cannot_be_looked_up)
     end_consumer(consumer);
 }
 
+/* As an engine that hangs at a database. The group goes on without it: no later, for so long the
+ * group waits for any member that does not answer. Then it is a member again. */
+Test(kafka_mock, who_takes_nothing_for_long_leaves_and_comes_back)
+{
+    produce(0, 100);
+    struct kafka_consumer *consumer = new_consumer();
+    cr_assert(takes(consumer, 100));
+    release_all();
+    take(consumer);
+    cr_assert_eq(taken_count, 0);
+    int64_t from_us = clock_us();
+    struct pollfd fd = {kafka_consumer_fd(consumer), POLLIN, 0};
+    cr_assert_eq(poll(&fd, 1, 60000), 1);
+    cr_assert_geq(clock_us() - from_us, 40000000);
+    produce(100, 200);
+    cr_assert(takes(consumer, 100));
+    cr_assert_not_null(told);
+    cr_assert_not_null(strstr(told, "poll interval"), "%s", told);
+    cr_assert_null(kafka_consumer_error(consumer));
+    end_consumer(consumer);
+}
+
 /* Nothing is read of it meanwhile, and no other sign of it is there. */
 Test(kafka_mock, a_topic_that_may_not_be_read_is_told)
 {

@@ -5,6 +5,8 @@
  */
 #include <criterion/criterion.h>
 #include <stdlib.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
 
 #include "ports/system.h"
 #include "runtime/engine_inside.h"
@@ -46,16 +48,24 @@ void kafka_consumer_release(struct kafka_consumer *consumer, struct kafka_record
     released += count;
 }
 
+void kafka_consumer_ignore(struct kafka_consumer *consumer)
+{
+    (void)consumer;
+}
+
 bool hearing_is_patient(const struct engine *engine, struct saga_text topic)
 {
     (void)engine;
     return saga_text_equal(topic, SAGA_TEXT("payment.done"));
 }
 
+static size_t asked; /* for timers and redrives */
+
 enum pg_status engine_ask(struct engine *engine, const char *sql, const struct pg_param *params,
                           size_t count, struct pg_result **ret_result)
 {
     (void)engine, (void)sql, (void)params, (void)count, (void)ret_result;
+    asked++;
     return PG_LOST;
 }
 
@@ -74,7 +84,9 @@ size_t park_headers(struct arena *arena, struct saga_text kept,
 
 /* ---- an engine with nothing but these ---- */
 
-static const struct saga_service service = {.name = "sources-test"};
+static const struct saga_command command = {.name = "wish"};
+static const struct saga_timer timer = {.command = &command, .due = "SELECT"};
+static const struct saga_service service = {.name = "sources-test", .timer = &timer};
 static struct engine *engine;
 
 static void begin(void)
@@ -90,8 +102,9 @@ static void begin(void)
     engine->patient_kinds = 1;
     engine->consumer = (struct kafka_consumer *)engine; /* there is one: the stubs above */
     engine->queue_tail = &engine->queue_head;
+    engine->wake_fd = eventfd(0, EFD_NONBLOCK);
     pthread_mutex_init(&engine->lock, NULL);
-    engine->next_tick_us = INT64_MAX;
+    engine->next_tick_us = engine->next_timer_us = INT64_MAX;
 }
 
 static void end(void)
@@ -102,6 +115,7 @@ static void end(void)
     free(engine->records);
     free(engine->records_taken);
     free(engine->records_held);
+    close(engine->wake_fd);
     free(engine);
 }
 
@@ -180,4 +194,70 @@ Test(sources, what_is_ours_no_more_is_let_go)
     cr_assert_eq(collect(), 1);
     cr_assert_eq(released, 1);
     cr_assert(saga_text_equal(batch_at(engine->batch, 0)->in.topic, SAGA_TEXT("order.shipped")));
+}
+
+/* ---- commands ---- */
+
+static void busy(struct engine_command *given, enum engine_outcome outcome)
+{
+    (void)given, (void)outcome;
+    cr_assert_fail("a command was given up");
+}
+
+static void wish(struct engine_command *given)
+{
+    *given = (struct engine_command){.command = &command, .give_up_us = INT64_MAX, .done = busy};
+    *engine->queue_tail = given;
+    engine->queue_tail = &given->next;
+    engine->queue_count++;
+}
+
+static size_t records_in_batch(void)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < batch_count(engine->batch); i++)
+        count += batch_at(engine->batch, i)->in.command == NULL;
+    return count;
+}
+
+/* More wishes than a batch has room for, all the time: an engine that took them first heard nothing
+ * any more, and no order came to its end. */
+Test(sources, commands_leave_room_for_records_timers_and_letters)
+{
+    static struct engine_command wishes[8 * BATCH];
+    for (size_t i = 0; i < 8 * BATCH; i++)
+        wish(&wishes[i]);
+    for (int i = 0; i < BATCH; i++)
+        comes("order.shipped", i, "a");
+    engine->next_tick_us = engine->next_timer_us = 0;
+    cr_assert_eq(collect(), BATCH);
+    cr_assert_eq(asked, 2);
+    cr_assert_eq(records_in_batch(), BATCH / 2);
+    cr_assert_eq(collect(), BATCH);
+    cr_assert_eq(records_in_batch(), BATCH / 2);
+    cr_assert_eq(collect(), BATCH); /* no more records: all of it is theirs */
+    cr_assert_eq(records_in_batch(), 0);
+}
+
+Test(sources, records_leave_room_for_commands)
+{
+    static struct engine_command one;
+    for (int i = 0; i < 2 * BATCH; i++)
+        comes("order.shipped", i, "a");
+    wish(&one);
+    cr_assert_eq(collect(), BATCH);
+    cr_assert_eq(records_in_batch(), BATCH - 1);
+}
+
+/* Who hands a command over wakes the engine if there was none: so who leaves some has to. */
+Test(sources, commands_that_are_left_wake_the_engine)
+{
+    static struct engine_command wishes[BATCH + 1];
+    uint64_t count;
+    for (size_t i = 0; i < BATCH + 1; i++)
+        wish(&wishes[i]);
+    cr_assert_eq(collect(), BATCH);
+    cr_assert_eq(read(engine->wake_fd, &count, sizeof count), sizeof count);
+    cr_assert_eq(collect(), 1);
+    cr_assert_lt(read(engine->wake_fd, &count, sizeof count), 0);
 }
