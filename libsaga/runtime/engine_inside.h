@@ -60,7 +60,7 @@ struct engine {
     bool hears_patiently[HEARING_MAX]; /* that one: patience.h */
     size_t patient_kinds;              /* how many of them */
     int64_t next_tick_us, next_timer_us, next_cursor_us, next_commit_us, next_reports_us;
-    int64_t next_producer_us; /* none could be made: not before this */
+    int64_t next_producer_us; /* none could be made: not before this; else 0 */
     int64_t next_truncate_us, next_keys_us, next_refused_us;
     struct {
         int32_t lane;

@@ -63,6 +63,7 @@ static void make_producer(struct engine *engine)
         engine->producer =
             kafka_producer_new(config.kafka_bootstrap, engine->service->name,
                                config.delivery_s * 1000, delivered, engine, why, sizeof why);
+    engine->next_producer_us = 0;
     if (engine->producer == NULL) {
         log_line(LOG_ERROR, NULL, "kafka: no producer: %s", why);
         engine->next_producer_us = system_monotonic_us() + LOOK_AGAIN_US;
@@ -361,8 +362,9 @@ static void tell(struct engine *engine)
             oldest_us = said_us;
     }
     /* readyz asks from another thread, and the producer comes and goes. */
-    atomic_store(&engine->kafka_ok,
-                 engine->producer == NULL || kafka_producer_connected(engine->producer));
+    atomic_store(&engine->kafka_ok, engine->producer == NULL
+                                        ? engine->next_producer_us == 0
+                                        : kafka_producer_connected(engine->producer));
     atomic_store(&engine->outbox_holed, holed);
     atomic_store(&engine->pending, pending);
     atomic_store(&engine->oldest_us, oldest_us);

@@ -95,8 +95,8 @@ void sources_expire(struct engine *engine)
     }
 }
 
-/* So many at most. */
-static void take_commands(struct engine *engine, size_t max)
+/* So many at most; true if some are left. */
+static bool take_commands(struct engine *engine, size_t max)
 {
     size_t count = 0;
     int64_t now_us = system_monotonic_us();
@@ -126,14 +126,14 @@ static void take_commands(struct engine *engine, size_t max)
     }
     struct engine_command *expired = engine->expired, *next;
     engine->expired = NULL;
-    if (engine->queue_head != NULL) /* nobody else says that they are there */
-        engine_wake(engine);
+    bool left = engine->queue_head != NULL;
     pthread_mutex_unlock(&engine->lock);
     for (; expired != NULL; expired = next) {
         next = expired->next;
         expired->outcome = ENGINE_BUSY;
         expired->done(expired, ENGINE_BUSY);
     }
+    return left;
 }
 
 static const struct saga_event *find_event(const struct engine *engine, struct saga_text topic)
@@ -331,7 +331,8 @@ static bool take_all(struct engine *engine)
     size_t before = batch_count(engine->batch);
     take_commands(engine, share());
     take_records(engine);
-    take_commands(engine, SIZE_MAX);
+    if (take_commands(engine, SIZE_MAX))
+        engine_wake(engine); /* else nobody would say that they are there */
     if (batch_count(engine->batch) == before)
         return false;
     note_arrivals(engine, before);
