@@ -2,6 +2,7 @@
 #include <stdio.h>
 
 #include "fault_acts.h"
+#include "support/broker.h"
 #include "support/client.h"
 #include "support/clock.h"
 #include "support/stack.h"
@@ -59,8 +60,20 @@ static bool all_in_sync(void)
     return all;
 }
 
+/* One replica would be the leader alone: who is killed then takes what was acknowledged along. */
+static bool two_have_what_is_acknowledged(void)
+{
+    long long number =
+        broker_topic_number(stack_address("KAFKA_BOOTSTRAP"), TOPIC, "min.insync.replicas");
+    if (number < 2)
+        fprintf(stderr, "%s has min.insync.replicas %lld\n", TOPIC, number);
+    return number >= 2;
+}
+
 bool fault_kill_leader(const struct site *site, struct fault *fault)
 {
+    if (!two_have_what_is_acknowledged())
+        return false;
     fault->noted[PARTITION] = fault->chance % 2;
     fault->noted[BROKER] = leader(fault->noted[PARTITION]);
     return fault->noted[BROKER] > 0 && site->kill_broker((int)fault->noted[BROKER]);

@@ -2,6 +2,7 @@
 #include "broker.h"
 
 #include <stdio.h>
+#include <string.h>
 
 #include "client.h"
 
@@ -113,4 +114,41 @@ bool broker_set_topic(const char *bootstrap, const char *topic, const char *name
     rd_kafka_AlterConfigs(call.client, &resource, 1, NULL, call.queue);
     rd_kafka_ConfigResource_destroy(resource);
     return end(&call, topic);
+}
+
+static const char *value_of(const rd_kafka_ConfigResource_t *resource, const char *name)
+{
+    size_t count;
+    const rd_kafka_ConfigEntry_t **entries = rd_kafka_ConfigResource_configs(resource, &count);
+    for (size_t i = 0; i < count; i++)
+        if (strcmp(rd_kafka_ConfigEntry_name(entries[i]), name) == 0)
+            return rd_kafka_ConfigEntry_value(entries[i]);
+    return NULL;
+}
+
+long long broker_topic_number(const char *bootstrap, const char *topic, const char *name)
+{
+    struct call call;
+    long long number = -1;
+    size_t count = 0;
+    if (!begin(&call, bootstrap))
+        return -1;
+    rd_kafka_ConfigResource_t *asked = rd_kafka_ConfigResource_new(RD_KAFKA_RESOURCE_TOPIC, topic);
+    rd_kafka_DescribeConfigs(call.client, &asked, 1, NULL, call.queue);
+    rd_kafka_ConfigResource_destroy(asked);
+    rd_kafka_event_t *event = rd_kafka_queue_poll(call.queue, TIMEOUT_MS);
+    const rd_kafka_DescribeConfigs_result_t *result =
+        event == NULL ? NULL : rd_kafka_event_DescribeConfigs_result(event);
+    const rd_kafka_ConfigResource_t **resources =
+        result == NULL ? NULL : rd_kafka_DescribeConfigs_result_resources(result, &count);
+    if (event == NULL)
+        fprintf(stderr, "%s: no answer\n", topic);
+    else if (good(topic, rd_kafka_event_error(event)) && count == 1 &&
+             good(topic, rd_kafka_ConfigResource_error(resources[0])))
+        sscanf(value_of(resources[0], name) ? value_of(resources[0], name) : "", "%lld", &number);
+    if (event != NULL)
+        rd_kafka_event_destroy(event);
+    rd_kafka_queue_destroy(call.queue);
+    rd_kafka_destroy(call.client);
+    return number;
 }

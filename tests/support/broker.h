@@ -14,5 +14,8 @@ bool broker_delete_records(const char *bootstrap, const char *topic, int32_t par
 /* The topic's only setting from now on; value NULL: it has none of its own. */
 bool broker_set_topic(const char *bootstrap, const char *topic, const char *name,
                       const char *value);
+/* A setting of the topic as it holds, by itself or by the broker's. -1: it has said why, or it is
+ * no number. */
+long long broker_topic_number(const char *bootstrap, const char *topic, const char *name);
 
 #endif
