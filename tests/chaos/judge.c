@@ -24,6 +24,8 @@
     "SELECT order_id, customer_id, currency, total, items, payment_method, shipping_address,"      \
     " metadata, to_char(created_at AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.MS\"Z\"'),"      \
     " to_char(deadline_at AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.MS\"Z\"'),"               \
+    " (extract(epoch FROM deadline_at) * 1000000)::bigint,"                                        \
+    " CASE WHEN placement = 3 THEN timeline ELSE '' END,"                                          \
     " CASE WHEN completion = 1 THEN 1 WHEN placement = 3 THEN 2 ELSE 0 END"                        \
     " FROM orders WHERE order_id > $1::uuid ORDER BY order_id LIMIT 2000"
 #define PAGES_MAX 2000
@@ -110,6 +112,7 @@ static void note_order(struct court *court, const struct told *told, enum verdic
     found->sent = told->sent;
     found->body = told->body;
     found->end = end;
+    found->overdue = told->overdue;
 }
 
 static bool is_of_this_run(const struct court *court, const struct told *told)
@@ -122,14 +125,15 @@ static void read_page(struct court *court, const struct db_rows *rows)
 {
     for (size_t i = 0; i < db_rows_count(rows); i++) {
         const struct told_row row = {
-            db_value(rows, i, 0), db_value(rows, i, 1), db_value(rows, i, 2), db_value(rows, i, 3),
-            db_value(rows, i, 4), db_value(rows, i, 5), db_value(rows, i, 6), db_value(rows, i, 7),
-            db_value(rows, i, 8), db_value(rows, i, 9)};
+            db_value(rows, i, 0), db_value(rows, i, 1),  db_value(rows, i, 2),
+            db_value(rows, i, 3), db_value(rows, i, 4),  db_value(rows, i, 5),
+            db_value(rows, i, 6), db_value(rows, i, 7),  db_value(rows, i, 8),
+            db_value(rows, i, 9), db_value(rows, i, 10), db_value(rows, i, 11)};
         struct told told;
         if (!told_read_row(&row, &told))
             note_wrong(court, row.id, "a row that cannot be read: %.100s", row.items);
         else if (is_of_this_run(court, &told))
-            note_order(court, &told, (enum verdict_end)db_number(rows, i, 10));
+            note_order(court, &told, (enum verdict_end)db_number(rows, i, 12));
         else if (!customers_is_stranger(court->customers, row.id))
             note_wrong(court, row.id, "an order that nobody has asked for; metadata %.100s",
                        row.metadata);
@@ -175,7 +179,7 @@ static void note_sample(struct court *court, const struct question *question,
         note_wrong(court, question->id, "GET says %s, the database %s", told->status,
                    ends[found->end]);
     else if (found->end == VERDICT_CANCELLED && !found->duplicate &&
-             !verdict_reason_fits(customer, told->reason))
+             !verdict_reason_fits(customer, found, told->reason))
         note_wrong(court, question->id, "cancelled, and for no reason that fits: %s", told->reason);
 }
 

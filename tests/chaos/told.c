@@ -110,6 +110,19 @@ void told_read_code(const char *text, size_t len, char ret_code[40])
     json_decref(problem);
 }
 
+/* When order-svc asked for it to be called off, by its own clock at that time. When the row was
+ * changed last tells less: a clock that was ahead may be right again by then, and one that is too
+ * early late enough. */
+static bool is_overdue(const char *timeline, long long deadline_us)
+{
+    static const char called_off[] = " order.cancel_requested -1 -1 deadline_exceeded\n";
+
+    const char *at = strstr(timeline, called_off);
+    while (at != NULL && at > timeline && at[-1] != '\n')
+        at--;
+    return at != NULL && strtoll(at, NULL, 10) >= deadline_us;
+}
+
 bool told_read_row(const struct told_row *row, struct told *ret_told)
 {
     json_t *order = json_pack(
@@ -123,6 +136,7 @@ bool told_read_row(const struct told_row *row, struct told *ret_told)
     if (good) {
         *ret_told = (struct told){0};
         read_order(order, strtoll(row->total, NULL, 10), ret_told);
+        ret_told->overdue = is_overdue(row->timeline, strtoll(row->deadline_us, NULL, 10));
     }
     json_decref(order);
     return good;

@@ -12,6 +12,7 @@ struct told {
     uint64_t mark; /* if marked */
     uint64_t sent; /* hash of what its customer had sent */
     uint64_t body; /* the same with its times and its id */
+    bool overdue;  /* of a row: called off for its deadline, when order-svc's clock was past it */
 };
 
 /* What an order that was sent has for `sent`. */
@@ -23,11 +24,12 @@ bool told_is_final(const struct told *told);
 /* The `code` of a problem; "" if it has none. */
 void told_read_code(const char *text, size_t len, char ret_code[40]);
 
-/* A row of `orders`, each column as text; JSON where the column is JSON, times as in an answer.
- * False: something in it cannot be read. status and reason are left empty. */
+/* A row of `orders`, each column as text; JSON where the column is JSON, times as in an answer, and
+ * the deadline in microseconds once more, as the timeline has its times. False: something in it
+ * cannot be read. status and reason are left empty. */
 struct told_row {
     const char *id, *customer_id, *currency, *total, *items, *payment_method, *shipping_address,
-        *metadata, *created_at, *deadline_at;
+        *metadata, *created_at, *deadline_at, *deadline_us, *timeline;
 };
 bool told_read_row(const struct told_row *row, struct told *ret_told);
 

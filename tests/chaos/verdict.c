@@ -31,13 +31,14 @@ bool verdict_needs_duplicates(const struct customer *customer, const struct foun
     return customer->keyed && (found->rows > 1 || (customer->status == 202 && !found->answered));
 }
 
-bool verdict_reason_fits(const struct customer *customer, const char *reason)
+bool verdict_reason_fits(const struct customer *customer, const struct found *found,
+                         const char *reason)
 {
     const char *refused = wish_reason(wish_of(customer->mark).path);
 
     return (refused != NULL && strcmp(reason, refused) == 0) ||
            (customer->cancel_status != 0 && strcmp(reason, "customer_request") == 0) ||
-           strcmp(reason, "deadline_exceeded") == 0;
+           (found->overdue && strcmp(reason, "deadline_exceeded") == 0);
 }
 
 __attribute__((format(printf, 3, 4))) static bool wrong(char *buffer, size_t size,
@@ -105,7 +106,8 @@ static bool end_is_right(const struct customer *customer, const struct found *fo
                      completed ? "completed" : "cancelled");
     if (!completed && customer->cancel_status == 409)
         return wrong(ret_wrong, size, "could not be cancelled any more, they said, and is");
-    if (verdict_needs_reason(customer, found) && !verdict_reason_fits(customer, found->reason))
+    if (verdict_needs_reason(customer, found) &&
+        !verdict_reason_fits(customer, found, found->reason))
         return wrong(ret_wrong, size, "cancelled (%s), and nobody had asked for it",
                      found->reason[0] == '\0' ? "no reason" : found->reason);
     return true;

@@ -17,6 +17,7 @@ struct found {
     uint64_t sent, body; /* as in told.h */
     enum verdict_end end;
     char reason[32]; /* why it was cancelled, where that was asked for; "": it was not */
+    bool overdue;    /* it was called off for its deadline, and not before that */
 };
 
 /* It has to be asked why this order was cancelled: nobody has asked for it, and no step refuses it.
@@ -30,7 +31,8 @@ bool verdict(const struct customer *customer, const struct found *found, char *r
              size_t size);
 /* It has a clear no, and never had less than that. */
 bool verdict_is_refused(const struct customer *customer);
-/* Whether an order of this customer may be cancelled for that reason. */
-bool verdict_reason_fits(const struct customer *customer, const char *reason);
+/* Whether this order of the customer's may be cancelled for that reason. */
+bool verdict_reason_fits(const struct customer *customer, const struct found *found,
+                         const char *reason);
 
 #endif

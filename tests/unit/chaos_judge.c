@@ -124,7 +124,9 @@ Test(chaos_told, a_row_is_what_was_answered)
                                address,
                                metadata,
                                "2026-11-27T09:02:51.062Z",
-                               "2026-11-27T09:12:51.062Z"};
+                               "2026-11-27T09:12:51.062Z",
+                               "1795770771062000",
+                               ""};
     cr_assert(told_read_row(&columns, &row));
     cr_assert_eq(row.sent, told.sent, "%s %s %s", items, address, metadata);
     cr_assert_eq(row.body, told.body);
@@ -137,6 +139,35 @@ Test(chaos_told, a_row_is_what_was_answered)
     cr_assert_neq(row.sent, told.sent);
     columns.items = "[";
     cr_assert_not(told_read_row(&columns, &row));
+}
+
+/* As order-svc keeps it: what it hears has the clock of another. */
+#define CREATED "1795770171062000 order.created -1 -1 -\n"
+#define FAILED "1795770871062000 shipping.failed 3 17 deadline_exceeded\n"
+
+Test(chaos_told, a_row_is_overdue_if_it_was_called_off_no_sooner_than_its_deadline)
+{
+    static const struct {
+        const char *timeline;
+        bool overdue;
+    } rows[] = {
+        {"", false},
+        {CREATED FAILED, false},
+        {CREATED "1795770771061999 order.cancel_requested -1 -1 deadline_exceeded\n" FAILED, false},
+        {CREATED "1795770771062000 order.cancel_requested -1 -1 deadline_exceeded\n", true},
+        {"1795774371062000 order.cancel_requested -1 -1 deadline_exceeded\n" FAILED, true},
+        {CREATED "1795774371062000 order.cancel_requested -1 -1 customer_request\n" FAILED, false},
+        {"1795774371062000 order.cancel_requested -1 -1 deadline_exceeded_by_far\n", false},
+    };
+    struct told_row row = {ID,   "cus_1", "EUR",  "100",  "[]", "pm_card",
+                           "{}", "{}",    "2026", "2026", NULL, NULL};
+    struct told told;
+    row.deadline_us = "1795770771062000";
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        row.timeline = rows[i].timeline;
+        cr_assert(told_read_row(&row, &told));
+        cr_assert_eq(told.overdue, rows[i].overdue, "%s", rows[i].timeline);
+    }
 }
 
 Test(chaos_told, what_is_no_order)
@@ -273,6 +304,8 @@ Test(chaos_verdict, it_ends_as_its_path_and_its_customer_would_have_it)
     snprintf(found.reason, sizeof found.reason, "out_of_stock");
     expect(&customer, &found, "nobody had asked for it");
     snprintf(found.reason, sizeof found.reason, "deadline_exceeded");
+    expect(&customer, &found, "nobody had asked for it"); /* nor was it time */
+    found.overdue = true;
     expect(&customer, &found, NULL);
     customer.ended = customer.completed = true;
     expect(&customer, &found, "was seen completed, and is cancelled");
@@ -329,10 +362,13 @@ Test(chaos_verdict, an_order_that_was_cancelled_for_its_keys_sake_is_none)
 Test(chaos_verdict, reasons_that_fit)
 {
     struct customer customer = {.mark = mark_of(WISH_SOLD_OUT, -1, false)};
-    cr_assert(verdict_reason_fits(&customer, "out_of_stock"));
-    cr_assert(verdict_reason_fits(&customer, "deadline_exceeded"));
-    cr_assert_not(verdict_reason_fits(&customer, "unknown_sku"));
-    cr_assert_not(verdict_reason_fits(&customer, "customer_request"));
+    struct found found = {.rows = 1};
+    cr_assert(verdict_reason_fits(&customer, &found, "out_of_stock"));
+    cr_assert_not(verdict_reason_fits(&customer, &found, "deadline_exceeded"));
+    cr_assert_not(verdict_reason_fits(&customer, &found, "unknown_sku"));
+    cr_assert_not(verdict_reason_fits(&customer, &found, "customer_request"));
     customer.cancel_status = -1;
-    cr_assert(verdict_reason_fits(&customer, "customer_request"));
+    cr_assert(verdict_reason_fits(&customer, &found, "customer_request"));
+    found.overdue = true;
+    cr_assert(verdict_reason_fits(&customer, &found, "deadline_exceeded"));
 }
