@@ -379,7 +379,7 @@ void course_run(struct course *course)
 {
     struct run *run = &course->run;
 
-    course->customers = customers_begin(stack_address("ORDER_API"), run->rate);
+    course->customers = customers_begin(stack_address("ORDER_API"), run->rate, run->seed);
     run->begin_us = clock_us();
     course->watch = watch_begin();
     run->customers = course->customers;

@@ -7,7 +7,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 
 #include "due.h"
 #include "moments.h"
@@ -18,6 +17,9 @@
 #include "wish.h"
 
 #define ASKS_MAX 2000 /* of one kind, by one customer */
+/* A stack that has far more is not one to do harm to. */
+#define STRANGERS_PAGE "100000"
+#define STRANGERS_MAX 2000000
 
 /* Who waits for the end holds a connection meanwhile: they must not keep the others from asking. */
 #define WAIT_S "5"
@@ -382,31 +384,51 @@ static void *work(void *opaque)
     return NULL;
 }
 
-/* A stack that has far more is not one to do harm to. */
 static void note_strangers(struct customers *customers)
 {
-    struct db_rows *rows = NULL;
+    char after[37] = "00000000-0000-0000-0000-000000000000";
+    size_t read = getenv("ORDER_DB") != NULL;
 
-    if (getenv("ORDER_DB") != NULL)
-        rows = db_rows(DB_ORDER, "SELECT order_id FROM orders ORDER BY order_id LIMIT $1::integer",
-                       "100000");
-    size_t count = rows == NULL ? 0 : db_rows_count(rows);
-    customers->strangers = calloc(count + 1, sizeof *customers->strangers);
-    if (customers->strangers == NULL)
-        abort();
-    for (size_t i = 0; i < count; i++)
-        snprintf(customers->strangers[i], sizeof *customers->strangers, "%s", db_value(rows, i, 0));
-    customers->strangers_count = count;
-    db_rows_free(rows);
+    while (read > 0 && customers->strangers_count < STRANGERS_MAX) {
+        struct db_rows *rows = db_rows(DB_ORDER,
+                                       "SELECT order_id FROM orders WHERE order_id > $1::uuid"
+                                       " ORDER BY order_id LIMIT " STRANGERS_PAGE,
+                                       after);
+        read = db_rows_count(rows);
+        customers->strangers =
+            reallocarray(customers->strangers, customers->strangers_count + read + 1,
+                         sizeof *customers->strangers);
+        if (customers->strangers == NULL)
+            abort();
+        for (size_t i = 0; i < read; i++) {
+            snprintf(after, sizeof after, "%s", db_value(rows, i, 0));
+            memcpy(customers->strangers[customers->strangers_count++], after, sizeof after);
+        }
+        db_rows_free(rows);
+    }
 }
 
-struct customers *customers_begin(const char *api, double rate)
+/* There are orders with this run's marks, and so with its keys. */
+static bool was_run(uint64_t run)
+{
+    char mark[WISH_KEY_SIZE];
+
+    wish_write_key(wish_mark(run, 0), mark);
+    mark[strlen(mark) - WISH_NUMBER_BITS / 4] = '\0';
+    return getenv("ORDER_DB") != NULL &&
+           db_int(DB_ORDER, "SELECT 1 FROM orders WHERE metadata LIKE '%\"' || $1 || '%' LIMIT 1",
+                  mark) != DB_NOTHING;
+}
+
+struct customers *customers_begin(const char *api, double rate, uint64_t seed)
 {
     struct customers *customers = calloc(1, sizeof *customers);
 
-    if (customers == NULL || getrandom(&customers->run, sizeof customers->run, 0) < 0)
+    if (customers == NULL)
         abort();
-    customers->run >>= WISH_NUMBER_BITS;
+    customers->run = wish_run(seed);
+    while (was_run(customers->run))
+        customers->run = wish_run(customers->run);
     customers->rate = rate;
     customers->all = calloc(CUSTOMERS_MAX, sizeof *customers->all);
     customers->pursuits = calloc(CUSTOMERS_MAX, sizeof *customers->pursuits);
@@ -469,7 +491,8 @@ static int compare_ids(const void *left, const void *right)
 
 bool customers_is_stranger(const struct customers *customers, const char *id)
 {
-    return bsearch(id, customers->strangers, customers->strangers_count,
+    return customers->strangers_count > 0 &&
+           bsearch(id, customers->strangers, customers->strangers_count,
                    sizeof *customers->strangers, compare_ids) != NULL;
 }
 

@@ -49,9 +49,10 @@ struct customer {
 
 struct customers;
 
-/* api: "http://127.0.0.1:8080". They begin at once, in a thread of their own. Orders that are there
- * already (ORDER_DB, if it is in the environment) are known as strangers. */
-struct customers *customers_begin(const char *api, double rate);
+/* api: "http://127.0.0.1:8080". They begin at once, in a thread of their own. What they want
+ * follows from the seed. Orders that are there already (ORDER_DB, if it is in the environment) are
+ * known as strangers; if this seed's are among them, it follows from another. */
+struct customers *customers_begin(const char *api, double rate, uint64_t seed);
 /* No new ones from now on; those with a key go on until they know. False: not within the time. */
 bool customers_rest(struct customers *customers, int seconds);
 

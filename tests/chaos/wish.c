@@ -32,6 +32,11 @@ static uint64_t mixed(uint64_t number)
     return number ^ number >> 31;
 }
 
+uint64_t wish_run(uint64_t seed)
+{
+    return mixed(seed) >> WISH_NUMBER_BITS;
+}
+
 /* A number below `sides`, another for each number of the die. */
 static unsigned roll(uint64_t mark, unsigned die, unsigned sides)
 {

@@ -34,6 +34,9 @@ struct wish {
     int cancel_ms; /* asks to cancel so long after its answer; -1: does not */
 };
 
+/* The run that has this seed. */
+uint64_t wish_run(uint64_t seed);
+
 static inline uint64_t wish_mark(uint64_t run, size_t number)
 {
     return run << WISH_NUMBER_BITS | number;

@@ -19,6 +19,7 @@
 #define ENOUGH 150
 #define RATE 300
 #define PATIENCE_S 60
+#define SEED 5
 
 enum manner {
     HONEST,
@@ -178,7 +179,7 @@ static void *open_shop(void *opaque)
 /* ---- its customers ---- */
 
 /* Until there are enough, and each of them knows. */
-static struct customers *shop(enum manner how)
+static struct customers *shop_as(enum manner how, uint64_t seed)
 {
     struct sockaddr_in address = {.sin_family = AF_INET};
     socklen_t len = sizeof address;
@@ -193,10 +194,15 @@ static struct customers *shop(enum manner how)
     cr_assert_eq(pthread_create(&thread, NULL, open_shop, NULL), 0);
     pthread_detach(thread);
     snprintf(api, sizeof api, "http://127.0.0.1:%d", ntohs(address.sin_port));
-    struct customers *customers = customers_begin(api, RATE);
+    struct customers *customers = customers_begin(api, RATE, seed);
     cr_assert(CLOCK_UNTIL(PATIENCE_S, customers_count(customers) >= ENOUGH));
     cr_assert(customers_rest(customers, PATIENCE_S));
     return customers;
+}
+
+static struct customers *shop(enum manner how)
+{
+    return shop_as(how, SEED);
 }
 
 static void expect_no_complaint(const struct customers *customers)
@@ -237,6 +243,23 @@ Test(chaos_customers, all_know_what_an_honest_shop_tells_them)
     cr_assert(replayed > 0 && cancelled > 0);
     cr_assert_geq(customers_accepted(customers) + unknown, customers_count(customers));
     customers_free(customers);
+}
+
+Test(chaos_customers, who_they_are_and_what_they_want_follows_from_the_seed)
+{
+    struct customers *one = shop(HONEST), *same = shop(HONEST), *other = shop_as(HONEST, SEED + 1);
+    size_t differ = 0;
+    for (size_t n = 0; n < ENOUGH; n++) {
+        uint64_t mark = customers_at(one, n)->mark;
+        struct wish wish = wish_of(mark), others = wish_of(customers_at(other, n)->mark);
+        cr_assert_eq(customers_at(same, n)->mark, mark);
+        cr_assert_neq(customers_at(other, n)->mark, mark);
+        differ += wish.path != others.path || wish.keyed != others.keyed;
+    }
+    cr_assert_gt(differ, ENOUGH / 4);
+    customers_free(one);
+    customers_free(same);
+    customers_free(other);
 }
 
 Test(chaos_customers, who_has_a_key_asks_until_it_knows)
