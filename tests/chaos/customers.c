@@ -148,15 +148,15 @@ static void note_end(struct customers *customers, size_t n, const struct told *t
                      const struct http_answer *answer)
 {
     struct customer *customer = &customers->all[n];
-    bool completed = strcmp(told->status, "completed") == 0;
 
     if (customer->ended) {
-        if (completed != customer->completed)
+        if (told->end != customer->end)
             complain(customers, n, "another end than before", answer);
         return;
     }
     customer->ended = true;
-    customer->completed = completed;
+    customer->completed = strcmp(told->status, "completed") == 0;
+    customer->end = told->end;
     if (!customer->waits)
         return;
     customer->finished_us = clock_us();

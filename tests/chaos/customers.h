@@ -43,6 +43,7 @@ struct customer {
     char queued_id[37];
     uint64_t body; /* hash of what does not change in the order that was answered; 0: none */
     bool ended, completed;                      /* was seen completed or cancelled; which of them */
+    uint64_t end;                               /* told.h's, of that answer */
     int cancel_status;                          /* 0: did not ask, -1: asked and does not know */
     int64_t asked_us, accepted_us, finished_us; /* clock_us(); 0: not */
 };

@@ -172,18 +172,11 @@ static bool read_orders(struct court *court)
 static void note_sample(struct court *court, const struct question *question,
                         const struct told *told)
 {
-    static const char *const ends[] = {"", "completed", "cancelled"};
-    const struct customer *customer = customers_at(court->customers, question->customer);
-    const struct found *found = &court->found[question->customer];
+    char wrong[160];
 
-    if (strcmp(told->id, question->id) != 0 || told->body != found->body)
-        note_wrong(court, question->id, "GET tells another order than the database has");
-    else if (found->end != VERDICT_OPEN && strcmp(told->status, ends[found->end]) != 0)
-        note_wrong(court, question->id, "GET says %s, the database %s", told->status,
-                   ends[found->end]);
-    else if (found->end == VERDICT_CANCELLED && !found->duplicate &&
-             !verdict_reason_fits(customer, found, told->reason))
-        note_wrong(court, question->id, "cancelled, and for no reason that fits: %s", told->reason);
+    if (!verdict_answer(customers_at(court->customers, question->customer),
+                        &court->found[question->customer], told, wrong, sizeof wrong))
+        note_wrong(court, question->id, "%s", wrong);
 }
 
 static void note_duplicate(struct court *court, const struct question *question)

@@ -68,6 +68,16 @@ uint64_t told_hash_sent(const char *text, int64_t total)
     return value;
 }
 
+/* A step's refusal, and what it paid back, come with the very event that ends the order. */
+static uint64_t hash_end(json_t *order)
+{
+    uint64_t value = hash(HASH_BEGIN, text_of(order, "status"));
+
+    value = hash(value, text_of(order, "status_reason"));
+    value = hash(value, text_of(order, "tracking_number"));
+    return hash_json(value, json_object_get(json_object_get(order, "amount"), "refunded"));
+}
+
 static void read_order(json_t *order, int64_t total, struct told *told)
 {
     const char *mark = text_of(json_object_get(order, "metadata"), "mark");
@@ -80,6 +90,7 @@ static void read_order(json_t *order, int64_t total, struct told *told)
     told->body =
         hash(hash(hash(told->sent, text_of(order, "created_at")), text_of(order, "deadline_at")),
              told->id);
+    told->end = told_is_final(told) ? hash_end(order) : 0;
 }
 
 bool told_read(const char *text, size_t len, struct told *ret_told)

@@ -1,4 +1,4 @@
-/* told.h: an order as an answer or a row tells it, and a hash of what never changes in it. */
+/* told.h: an order as an answer or a row tells it, and hashes of what never changes in it. */
 #ifndef CHAOS_TOLD_H
 #define CHAOS_TOLD_H
 
@@ -12,7 +12,11 @@ struct told {
     uint64_t mark; /* if marked */
     uint64_t sent; /* hash of what its customer had sent */
     uint64_t body; /* the same with its times and its id */
-    bool overdue;  /* of a row: called off for its deadline, when order-svc's clock was past it */
+    /* of an answer: hash of the end that it is at: which, why, what was refunded, the tracking
+     * number. Events may still be heard after it, and move updated_at, but none of these. 0: at
+     * none yet */
+    uint64_t end;
+    bool overdue; /* of a row: called off for its deadline, when order-svc's clock was past it */
 };
 
 /* What an order that was sent has for `sent`. */

@@ -120,3 +120,23 @@ bool verdict(const struct customer *customer, const struct found *found, char *r
            (found->rows == 0 || (body_is_right(customer, found, ret_wrong, size) &&
                                  end_is_right(customer, found, ret_wrong, size)));
 }
+
+bool verdict_answer(const struct customer *customer, const struct found *found,
+                    const struct told *told, char *ret_wrong, size_t size)
+{
+    static const char *const ends[] = {"", "completed", "cancelled"};
+
+    if (strcmp(told->id, found->id) != 0 || told->body != found->body)
+        return wrong(ret_wrong, size, "GET tells another order than the database has");
+    if (found->end != VERDICT_OPEN && strcmp(told->status, ends[found->end]) != 0)
+        return wrong(ret_wrong, size, "GET says %s, the database %s", told->status,
+                     ends[found->end]);
+    if (found->duplicate)
+        return true;
+    if (found->end == VERDICT_CANCELLED && !verdict_reason_fits(customer, found, told->reason))
+        return wrong(ret_wrong, size, "cancelled, and for no reason that fits: %s", told->reason);
+    if (customer->ended && found->answered && told->end != customer->end)
+        return wrong(ret_wrong, size, "GET tells another end than its customer was told: %s (%s)",
+                     told->status, told->reason);
+    return true;
+}

@@ -29,6 +29,10 @@ bool verdict_needs_duplicates(const struct customer *customer, const struct foun
 /* True: all is well. Else what is wrong is in the buffer. */
 bool verdict(const struct customer *customer, const struct found *found, char *ret_wrong,
              size_t size);
+struct told;
+/* The same of what the API tells of the order that is there. */
+bool verdict_answer(const struct customer *customer, const struct found *found,
+                    const struct told *told, char *ret_wrong, size_t size);
 /* It has a clear no, and never had less than that. */
 bool verdict_is_refused(const struct customer *customer);
 /* Whether this order of the customer's may be cancelled for that reason. */

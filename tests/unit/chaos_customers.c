@@ -29,8 +29,9 @@ enum manner {
     OTHER_ORDER,    /* when it is asked again with a key */
     FORGETS_TO_SAY, /* that it is a replay */
     OTHER_BODY,
-    BROKEN,   /* 500 */
-    UNDECIDED /* 201 for who waits, though it goes on */
+    OTHER_END, /* another tracking number, likewise */
+    BROKEN,    /* 500 */
+    UNDECIDED  /* 201 for who waits, though it goes on */
 };
 
 static enum manner manner;
@@ -63,15 +64,18 @@ static int64_t total_of(const json_t *order)
 static void write_order(FILE *out, uint64_t mark, bool other, const char *status,
                         const char *reason)
 {
-    char text[WISH_ORDER_SIZE], id[40];
+    char text[WISH_ORDER_SIZE], id[40], tracking[24];
+    unsigned times = manner == OTHER_END ? atomic_load(&asked[wish_number(mark)]) : 1;
+    snprintf(tracking, sizeof tracking, "PKG%u", times);
     wish_write_order(mark, text);
     write_id(mark, other, id);
     json_t *order = json_loads(text, 0, NULL);
     int64_t total = total_of(order) + (manner == OTHER_BODY);
-    json_t *more = json_pack("{s:s, s:s, s:s, s:s?, s:{s:I, s:i}, s:s, s:s}", "object", "order",
-                             "id", id, "status", status, "status_reason", reason, "amount", "total",
-                             (json_int_t)total, "refunded", 0, "created_at",
-                             "2026-11-27T09:02:51.062Z", "deadline_at", "2026-11-27T09:12:51.062Z");
+    json_t *more =
+        json_pack("{s:s, s:s, s:s, s:s?, s:{s:I, s:i}, s:s, s:s, s:s}", "object", "order", "id", id,
+                  "status", status, "status_reason", reason, "amount", "total", (json_int_t)total,
+                  "refunded", 0, "created_at", "2026-11-27T09:02:51.062Z", "deadline_at",
+                  "2026-11-27T09:12:51.062Z", "tracking_number", tracking);
     json_object_update(order, more);
     json_dumpf(order, out, JSON_COMPACT);
     json_decref(more);
@@ -307,6 +311,11 @@ Test(chaos_customers, a_queued_order_may_turn_out_to_be_one_too_many)
 Test(chaos_customers, another_order_for_the_same_key)
 {
     expect_complaint(OTHER_ORDER, "another order than before");
+}
+
+Test(chaos_customers, another_end_than_before)
+{
+    expect_complaint(OTHER_END, "another end than before");
 }
 
 Test(chaos_customers, a_replay_that_is_not_said_to_be_one)

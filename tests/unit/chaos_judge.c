@@ -95,6 +95,38 @@ Test(chaos_told, an_answer_is_the_order_that_was_sent)
     }
 }
 
+static void read_end(const char *status, const char *reason, int refunded, const char *tracking,
+                     const char *updated_at, struct told *ret)
+{
+    char text[400];
+    snprintf(text, sizeof text,
+             "{\"object\":\"order\",\"id\":\"" ID "\",\"status\":\"%s\",\"status_reason\":%s,"
+             "\"amount\":{\"total\":7,\"refunded\":%d},\"tracking_number\":%s,"
+             "\"updated_at\":\"%s\"}",
+             status, reason, refunded, tracking, updated_at);
+    cr_assert(told_read(text, strlen(text), ret));
+}
+
+Test(chaos_told, an_end_is_why_and_what_it_has_left_and_not_when)
+{
+    struct told end, other;
+    read_end("cancelling", "\"out_of_stock\"", 7, "null", "2026-11-27T09:02:51.062Z", &end);
+    cr_assert_eq(end.end, 0);
+    read_end("cancelled", "\"out_of_stock\"", 7, "null", "2026-11-27T09:02:51.062Z", &end);
+    cr_assert_neq(end.end, 0);
+    /* Something that was on its way was heard later. */
+    read_end("cancelled", "\"out_of_stock\"", 7, "null", "2026-11-27T09:02:51.063Z", &other);
+    cr_assert_eq(other.end, end.end);
+    read_end("cancelled", "\"unknown_sku\"", 7, "null", "2026-11-27T09:02:51.062Z", &other);
+    cr_assert_neq(other.end, end.end);
+    read_end("cancelled", "\"out_of_stock\"", 0, "null", "2026-11-27T09:02:51.062Z", &other);
+    cr_assert_neq(other.end, end.end);
+    read_end("completed", "null", 0, "\"PKG1\"", "2026-11-27T09:02:51.062Z", &end);
+    read_end("completed", "null", 0, "\"PKG2\"", "2026-11-27T09:02:51.062Z", &other);
+    cr_assert_neq(other.end, end.end);
+    cr_assert_eq(other.body, end.body);
+}
+
 Test(chaos_told, a_row_is_what_was_answered)
 {
     char answer[1200];
@@ -313,6 +345,43 @@ Test(chaos_verdict, it_ends_as_its_path_and_its_customer_would_have_it)
     expect(&customer, &found, NULL);
     found.end = VERDICT_COMPLETED;
     expect(&customer, &found, "was seen cancelled, and is completed");
+}
+
+static void expect_answer(const struct customer *customer, const struct found *found,
+                          const struct told *told, const char *wrong)
+{
+    char said[200] = "";
+    bool good = verdict_answer(customer, found, told, said, sizeof said);
+    if (wrong == NULL)
+        cr_assert(good, "%s", said);
+    else
+        cr_assert(!good && strstr(said, wrong) != NULL, "not \"%s\": \"%s\"", wrong, said);
+}
+
+Test(chaos_verdict, what_the_api_tells_is_what_is_there_and_what_its_customer_was_told)
+{
+    struct customer customer;
+    struct found found;
+    make_good(mark_of(WISH_CARD, 1, false), &customer, &found);
+    const struct told good = {.id = ID, .status = "completed", .body = 17, .end = 5};
+    struct told told = good;
+    expect_answer(&customer, &found, &told, NULL); /* it was told of no end */
+    customer.ended = customer.completed = true;
+    customer.end = 5;
+    expect_answer(&customer, &found, &told, NULL);
+    told.end = 6;
+    expect_answer(&customer, &found, &told, "another end than its customer was told");
+    found.duplicate = true;
+    expect_answer(&customer, &found, &told, NULL);
+    found.duplicate = false;
+    told = good;
+    told.body++;
+    expect_answer(&customer, &found, &told, "another order than the database has");
+    told = good;
+    snprintf(told.status, sizeof told.status, "cancelled");
+    expect_answer(&customer, &found, &told, "GET says cancelled, the database completed");
+    found.end = VERDICT_CANCELLED;
+    expect_answer(&customer, &found, &told, "for no reason that fits");
 }
 
 Test(chaos_verdict, a_cancel_that_was_taken_may_lose_its_race_and_one_refused_did_nothing)
