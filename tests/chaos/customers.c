@@ -40,7 +40,8 @@ static const struct {
 
 /* What a customer is about, beside what others see of it. */
 struct pursuit {
-    uint64_t sent; /* hash of its order */
+    uint64_t sent;  /* hash of its order */
+    uint64_t whole; /* of the first 201, of who does not wait: what each replay of it tells */
     uint16_t again[KINDS];
 };
 
@@ -216,6 +217,31 @@ static void note_first(struct customers *customers, size_t n)
         plan(customers, n, REPLAY, (int64_t)(n % 1000) * 1000);
 }
 
+static void check_location(struct customers *customers, size_t n, const struct told *told,
+                           const struct http_answer *answer)
+{
+    static const char path[] = "/v1/orders/";
+    char location[80] = "";
+
+    http_header(answer, "Location", location, sizeof location);
+    if (strncmp(location, path, strlen(path)) != 0 ||
+        strcmp(location + strlen(path), told->id) != 0)
+        complain(customers, n, "its Location is not that of its order", answer);
+}
+
+/* As it was when it was placed, whatever it is by now. */
+static void check_whole(struct customers *customers, size_t n, const struct told *told,
+                        const struct http_answer *answer)
+{
+    struct pursuit *pursuit = &customers->pursuits[n];
+
+    if (customers->all[n].waits || answer->status != 201)
+        return;
+    if (pursuit->whole != 0 && pursuit->whole != told->whole)
+        complain(customers, n, "a replay tells another than the first answer", answer);
+    pursuit->whole = told->whole;
+}
+
 static void check_replayed(struct customers *customers, size_t n, const struct http_answer *answer)
 {
     char replayed[8] = "";
@@ -242,6 +268,8 @@ static void note_order(struct customers *customers, size_t n, enum kind kind,
     bool final = told_is_final(&told), first = customer->accepted_us == 0;
     if (answer->status == 201 && final != customer->waits)
         complain(customers, n, "201 with another status than it should have", answer);
+    check_location(customers, n, &told, answer);
+    check_whole(customers, n, &told, answer);
     memcpy(customer->id, told.id, sizeof customer->id);
     customer->body = told.body;
     if (first || answer->status == 201)

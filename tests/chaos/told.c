@@ -103,6 +103,7 @@ bool told_read(const char *text, size_t len, struct told *ret_told)
     if (good) {
         *ret_told = (struct told){0};
         read_order(order, json_integer_value(total), ret_told);
+        ret_told->whole = hash_json(HASH_BEGIN, order);
     }
     json_decref(order);
     return good;

@@ -16,7 +16,8 @@ struct told {
      * number. Events may still be heard after it, and move updated_at, but none of these. 0: at
      * none yet */
     uint64_t end;
-    bool overdue; /* of a row: called off for its deadline, when order-svc's clock was past it */
+    uint64_t whole; /* of an answer: hash of all that it tells */
+    bool overdue;   /* of a row: called off for its deadline, when order-svc's clock was past it */
 };
 
 /* What an order that was sent has for `sent`. */

@@ -29,6 +29,9 @@ enum manner {
     OTHER_ORDER,    /* when it is asked again with a key */
     FORGETS_TO_SAY, /* that it is a replay */
     OTHER_BODY,
+    LATER_BODY,     /* as its order is by now, not as it was first answered */
+    OTHER_LOCATION, /* that of another order */
+    NO_LOCATION,
     OTHER_END, /* another tracking number, likewise */
     BROKEN,    /* 500 */
     UNDECIDED  /* 201 for who waits, though it goes on */
@@ -66,16 +69,17 @@ static void write_order(FILE *out, uint64_t mark, bool other, const char *status
 {
     char text[WISH_ORDER_SIZE], id[40], tracking[24];
     unsigned times = manner == OTHER_END ? atomic_load(&asked[wish_number(mark)]) : 1;
+    bool ends = strcmp(status, "completed") == 0;
     snprintf(tracking, sizeof tracking, "PKG%u", times);
     wish_write_order(mark, text);
     write_id(mark, other, id);
     json_t *order = json_loads(text, 0, NULL);
     int64_t total = total_of(order) + (manner == OTHER_BODY);
-    json_t *more =
-        json_pack("{s:s, s:s, s:s, s:s?, s:{s:I, s:i}, s:s, s:s, s:s}", "object", "order", "id", id,
-                  "status", status, "status_reason", reason, "amount", "total", (json_int_t)total,
-                  "refunded", 0, "created_at", "2026-11-27T09:02:51.062Z", "deadline_at",
-                  "2026-11-27T09:12:51.062Z", "tracking_number", tracking);
+    json_t *more = json_pack("{s:s, s:s, s:s, s:s?, s:{s:I, s:i}, s:s, s:s, s:s?}", "object",
+                             "order", "id", id, "status", status, "status_reason", reason, "amount",
+                             "total", (json_int_t)total, "refunded", 0, "created_at",
+                             "2026-11-27T09:02:51.062Z", "deadline_at", "2026-11-27T09:12:51.062Z",
+                             "tracking_number", ends ? tracking : NULL);
     json_object_update(order, more);
     json_dumpf(order, out, JSON_COMPACT);
     json_decref(more);
@@ -88,8 +92,17 @@ static int problem(FILE *out, int status, const char *code)
     return status;
 }
 
+static void write_headers(uint64_t mark, bool replayed, bool other, char buffer[160])
+{
+    char id[40];
+    write_id(mark, other != (manner == OTHER_LOCATION), id);
+    snprintf(buffer, 160, "%s%s%s%s", replayed ? "Idempotent-Replayed: true\r\n" : "",
+             manner == NO_LOCATION ? "" : "Location: /v1/orders/", manner == NO_LOCATION ? "" : id,
+             manner == NO_LOCATION ? "" : "\r\n");
+}
+
 /* Returns the status; 0: no answer. */
-static int take_order(const char *head, const char *body, FILE *out, bool *ret_replayed)
+static int take_order(const char *head, const char *body, FILE *out, char ret_headers[160])
 {
     json_t *order = json_loads(body, 0, NULL);
     uint64_t mark = 0;
@@ -100,7 +113,7 @@ static int take_order(const char *head, const char *body, FILE *out, bool *ret_r
     json_decref(order);
     atomic_store(&run, mark >> WISH_NUMBER_BITS);
     unsigned times = atomic_fetch_add(&asked[wish_number(mark)], 1);
-    *ret_replayed = keyed && times > 0 && manner != FORGETS_TO_SAY;
+    bool replayed = keyed && times > 0;
     if (manner == BROKEN)
         return problem(out, 500, "broken");
     if (manner == LOSES_FIRST && times == 0)
@@ -111,8 +124,10 @@ static int take_order(const char *head, const char *body, FILE *out, bool *ret_r
         return problem(out, 409, "idempotency_in_progress");
     bool queued = manner == QUEUES_FIRST && times == 0 && keyed;
     bool ends = waits && manner != UNDECIDED && !queued;
-    write_order(out, mark, queued || (manner == OTHER_ORDER && times > 0),
-                ends ? "completed" : "pending", NULL);
+    bool other = queued || (manner == OTHER_ORDER && replayed);
+    bool later = manner == LATER_BODY && replayed;
+    write_order(out, mark, other, ends ? "completed" : later ? "paid" : "pending", NULL);
+    write_headers(mark, replayed && manner != FORGETS_TO_SAY, other, ret_headers);
     return queued ? 202 : 201;
 }
 
@@ -133,9 +148,8 @@ static int tell_order(const char *head, FILE *out)
 /* False: the connection is over. */
 static bool serve_one(int fd)
 {
-    char in[4096], head[256], *body = NULL, *text = NULL;
+    char in[4096], head[256], headers[160] = "", *body = NULL, *text = NULL;
     size_t len = 0, size;
-    bool replayed = false;
     while (body == NULL ||
            len < (size_t)(body - in) +
                      (strstr(in, "Content-Length: ") == NULL
@@ -150,11 +164,11 @@ static bool serve_one(int fd)
         body = body == NULL ? NULL : body + 4;
     }
     FILE *out = open_memstream(&text, &size);
-    int status = strncmp(in, "POST /v1/orders HTTP", 20) == 0 ? take_order(in, body, out, &replayed)
+    int status = strncmp(in, "POST /v1/orders HTTP", 20) == 0 ? take_order(in, body, out, headers)
                                                               : tell_order(in, out);
     fclose(out);
     int head_len = snprintf(head, sizeof head, "HTTP/1.1 %d X\r\nContent-Length: %zu\r\n%s\r\n",
-                            status, size, replayed ? "Idempotent-Replayed: true\r\n" : "");
+                            status, size, headers);
     bool good = status != 0 && send(fd, head, (size_t)head_len, MSG_NOSIGNAL | MSG_MORE) > 0 &&
                 send(fd, text, size, MSG_NOSIGNAL) > 0;
     free(text);
@@ -321,6 +335,17 @@ Test(chaos_customers, another_end_than_before)
 Test(chaos_customers, a_replay_that_is_not_said_to_be_one)
 {
     expect_complaint(FORGETS_TO_SAY, "the answer does not say so");
+}
+
+Test(chaos_customers, a_replay_that_tells_what_has_become_of_the_order)
+{
+    expect_complaint(LATER_BODY, "a replay tells another");
+}
+
+Test(chaos_customers, a_location_that_is_not_that_of_the_order)
+{
+    expect_complaint(OTHER_LOCATION, "its Location is not");
+    expect_complaint(NO_LOCATION, "its Location is not");
 }
 
 Test(chaos_customers, another_order_than_was_sent)
