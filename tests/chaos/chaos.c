@@ -49,6 +49,7 @@ struct options {
     double rate;
     struct fault_kind kinds[KINDS_MAX];
     size_t kinds_count;
+    bool limited;       /* to these kinds; else they are all */
     const char *report; /* folder; NULL: build/chaos */
     bool list, plan;
 };
@@ -149,8 +150,8 @@ static void read_options(int argc, char **argv, struct options *ret)
         refuse("unknown argument", argv[optind]);
     if (!seeded)
         ret->seed = fresh_seed();
-    bool all = ret->kinds_count == 0;
-    for (size_t i = 0; all && i < fault_kinds_count; i++)
+    ret->limited = ret->kinds_count > 0;
+    for (size_t i = 0; !ret->limited && i < fault_kinds_count; i++)
         take_kind(ret, fault_kinds[i].name);
 }
 
@@ -234,7 +235,9 @@ static int run(const struct options *options)
         .run = {.site = options->site,
                 .seed = options->seed,
                 .rate = options->rate,
-                .seconds = options->seconds},
+                .seconds = options->seconds,
+                .kinds = options->kinds,
+                .kinds_count = options->limited ? options->kinds_count : 0},
     };
 
     course.run.faults = plan(options, &course.planned);

@@ -35,7 +35,7 @@ static const char head[] =
 static void write_verdict(FILE *file, const struct summary *summary)
 {
     const char *wrong = summary_wrong(summary);
-    char again[200];
+    char again[SUMMARY_AGAIN_SIZE];
 
     fprintf(file, "<h1>Chaos <span class=\"%s\">", wrong == NULL ? "good" : "bad");
     markup_escape(file, wrong == NULL ? "holds" : wrong);

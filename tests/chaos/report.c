@@ -105,7 +105,7 @@ void report_print(const struct run *run)
 {
     struct summary summary = summary_of(run);
     const char *wrong = summary_wrong(&summary);
-    char again[200];
+    char again[SUMMARY_AGAIN_SIZE];
 
     if (summary.faults_count > 0) {
         print_faults(&summary);

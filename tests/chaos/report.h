@@ -14,7 +14,9 @@ struct run {
     uint64_t seed;
     double rate;
     int seconds; /* of load, from the first order on; the fault under way then is the last */
-    int64_t begin_us, end_us; /* of the load */
+    const struct fault_kind *kinds; /* the only ones that it was limited to */
+    size_t kinds_count;             /* 0: it was not */
+    int64_t begin_us, end_us;       /* of the load */
     struct fault *faults;
     size_t faults_count; /* that were begun */
     const struct customers *customers;

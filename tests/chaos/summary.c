@@ -43,6 +43,8 @@ struct summary summary_of(const struct run *run)
                               .seed = run->seed,
                               .rate = run->rate,
                               .seconds = run->seconds,
+                              .kinds = run->kinds,
+                              .kinds_count = run->kinds_count,
                               .begin_us = run->begin_us,
                               .end_us = run->end_us,
                               .faults = run->faults,
@@ -165,17 +167,33 @@ struct summary_kind *summary_kinds(const struct summary *summary, size_t *ret_co
     return kinds;
 }
 
+/* tests/run knows nothing of kinds: then it is the program itself. */
+static void write_limited(const struct summary *summary, const char *form, char *buffer,
+                          size_t size)
+{
+    int used = snprintf(buffer, size,
+                        "build/tests/bin/chaos %s--seed %" PRIu64 " --seconds %d --rate %.0f", form,
+                        summary->seed, summary->seconds, summary->rate);
+
+    for (size_t i = 0; i < summary->kinds_count && (size_t)used < size; i++)
+        used += snprintf(buffer + used, size - (size_t)used, " --kind %s", summary->kinds[i].name);
+}
+
 const char *summary_again(const struct summary *summary, char *buffer, size_t size)
 {
+    const char *form = summary->form_number == SITE_PROCESSES ? "--processes "
+                       : summary->form_number == SITE_BROKERS ? "--three-brokers "
+                                                              : "";
     char seconds[48] = "";
 
+    if (summary->kinds_count > 0) {
+        write_limited(summary, form, buffer, size);
+        return buffer;
+    }
     if (summary->seconds > 0)
         snprintf(seconds, sizeof seconds, " SAGA_TEST_CHAOS_SECONDS=%d", summary->seconds);
     snprintf(buffer, size,
              "SAGA_TEST_CHAOS_SEED=%" PRIu64 "%s SAGA_TEST_CHAOS_RATE=%.0f ./tests/run %schaos",
-             summary->seed, seconds, summary->rate,
-             summary->form_number == SITE_PROCESSES ? "--processes "
-             : summary->form_number == SITE_BROKERS ? "--three-brokers "
-                                                    : "");
+             summary->seed, seconds, summary->rate, form);
     return buffer;
 }

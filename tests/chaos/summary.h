@@ -7,7 +7,8 @@
 
 #include "report.h"
 
-#define SUMMARY_SAID_MAX 5 /* audits whose words are kept */
+#define SUMMARY_SAID_MAX 5      /* audits whose words are kept */
+#define SUMMARY_AGAIN_SIZE 2048 /* with all kinds that there are */
 /* So much at least was asked for of what the rate comes to, and accepted of the customers: those
  * without a key ask once, and give up. */
 #define SUMMARY_ASKED_LEAST 0.95
@@ -23,7 +24,9 @@ struct summary {
     enum site_form form_number;
     uint64_t seed;
     double rate;
-    int seconds; /* as in struct run */
+    int seconds; /* as in struct run, as are kinds */
+    const struct fault_kind *kinds;
+    size_t kinds_count;
     int64_t begin_us, end_us;
     const struct fault *faults;
     size_t faults_count;

@@ -144,7 +144,7 @@ Test(chaos_summary, how_to_run_it_again)
 {
     struct summary summary = make_good();
     summary.seconds = 0;
-    char again[200];
+    char again[SUMMARY_AGAIN_SIZE];
     cr_assert_str_eq(summary_again(&summary, again, sizeof again),
                      "SAGA_TEST_CHAOS_SEED=7 SAGA_TEST_CHAOS_RATE=200 ./tests/run chaos");
     summary.seconds = 300;
@@ -152,6 +152,24 @@ Test(chaos_summary, how_to_run_it_again)
     cr_assert_str_eq(summary_again(&summary, again, sizeof again),
                      "SAGA_TEST_CHAOS_SEED=7 SAGA_TEST_CHAOS_SECONDS=300 SAGA_TEST_CHAOS_RATE=200 "
                      "./tests/run --processes chaos");
+}
+
+/* It has others without them. */
+Test(chaos_summary, how_to_run_it_again_with_the_kinds_that_it_was_limited_to)
+{
+    struct summary summary = make_good();
+    const struct fault_kind kinds[] = {kill_kind, cut_kind};
+    char again[SUMMARY_AGAIN_SIZE];
+    summary.seconds = 60;
+    summary.kinds = kinds;
+    summary.kinds_count = 1;
+    cr_assert_str_eq(summary_again(&summary, again, sizeof again),
+                     "build/tests/bin/chaos --seed 7 --seconds 60 --rate 200 --kind kill");
+    summary.form_number = SITE_PROCESSES;
+    summary.kinds_count = 2;
+    cr_assert_str_eq(summary_again(&summary, again, sizeof again),
+                     "build/tests/bin/chaos --processes --seed 7 --seconds 60 --rate 200 "
+                     "--kind kill --kind cut");
 }
 
 /* ---- points ---- */
@@ -289,6 +307,9 @@ Test(chaos_page, of_a_good_run)
     expect_page(&summary, "payment-svc and kafka");
     expect_page(&summary, "pid 812 is gone");
     expect_page(&summary, "2 kinds of faults");
+    summary.kinds = &cut_kind;
+    summary.kinds_count = 1;
+    expect_page(&summary, "--kind cut");
     char *picture = written(&summary, write_picture);
     expect_well_formed(picture);
     cr_assert(has(picture, ">cut<") && has(picture, ">kill<"));
