@@ -71,6 +71,17 @@ static uint64_t number(const char *text, uint64_t least, uint64_t most)
     return value;
 }
 
+static void check_load(double rate, int seconds)
+{
+    char what[160];
+
+    snprintf(what, sizeof what,
+             "%.0f orders a second for %d s: rate x (seconds + %d) is %d at most", rate, seconds,
+             COURSE_WARM_UP_S, CUSTOMERS_MAX);
+    if (!course_has_customers(rate, seconds))
+        refuse("too many:", what);
+}
+
 static void take_kind(struct options *options, const char *name)
 {
     for (size_t i = 0; i < fault_kinds_count; i++) {
@@ -148,6 +159,7 @@ static void read_options(int argc, char **argv, struct options *ret)
     }
     if (optind < argc)
         refuse("unknown argument", argv[optind]);
+    check_load(ret->rate, ret->seconds);
     if (!seeded)
         ret->seed = fresh_seed();
     ret->limited = ret->kinds_count > 0;

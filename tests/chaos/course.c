@@ -8,7 +8,6 @@
 #include "support/clock.h"
 #include "support/stack.h"
 
-#define WARM_UP_S 180
 #define AUDIT_WAIT_S 10 /* for what is no order's: a cursor is written a moment later */
 #define COLD_S 5        /* whatever begins is slow at first */
 #define CALM_SECONDS 5  /* before the first fault */
@@ -174,9 +173,9 @@ static bool warm_up(struct course *course)
     char what[300];
 
     for (size_t n = COLD_S, good = 0; good < CALM_SECONDS && goes_on(course);) {
-        if (elapsed_s(course) > WARM_UP_S)
+        if (elapsed_s(course) > COURSE_WARM_UP_S)
             break_off(course, "orders did not get through in the first %d s; the last one: %s",
-                      WARM_UP_S, describe(&second, what, sizeof what));
+                      COURSE_WARM_UP_S, describe(&second, what, sizeof what));
         if (!second_at(course, n, &second)) {
             clock_pause_ms(ASK_MS);
             continue;

@@ -8,6 +8,7 @@
 #include "report.h"
 
 #define COURSE_SECONDS_MAX 7000
+#define COURSE_WARM_UP_S 180 /* until orders get through; and the last fault takes no longer */
 #define COURSE_RECOVERY_S 60 /* after the lift, all is as it was before */
 #define COURSE_REST_S 60 /* after the last fault, no customer waits, every order is at its end */
 
@@ -23,6 +24,12 @@ struct course {
     } calm;
     long long births[PARTS]; /* of the processes that do the parts' work, as last seen */
 };
+
+/* Else they would be all there are before it is over, and it would go on without load. */
+static inline bool course_has_customers(double rate, int seconds)
+{
+    return rate * (seconds + COURSE_WARM_UP_S) <= CUSTOMERS_MAX;
+}
 
 /* The stack is up. Returns when it is over, one way or the other: run.why. */
 void course_run(struct course *course);

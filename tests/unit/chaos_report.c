@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "support/markup.h"
+#include "chaos/course.h"
 #include "chaos/page.h"
 #include "chaos/picture.h"
 #include "chaos/summary.h"
@@ -170,6 +171,16 @@ Test(chaos_summary, how_to_run_it_again_with_the_kinds_that_it_was_limited_to)
     cr_assert_str_eq(summary_again(&summary, again, sizeof again),
                      "build/tests/bin/chaos --processes --seed 7 --seconds 60 --rate 200 "
                      "--kind kill --kind cut");
+}
+
+Test(chaos_course, a_run_has_customers_to_its_end)
+{
+    cr_assert(course_has_customers(200, 3600));
+    cr_assert(course_has_customers(200, 4820));
+    cr_assert_not(course_has_customers(200, 4821));
+    cr_assert_not(course_has_customers(10000, 1));
+    cr_assert(course_has_customers(139, COURSE_SECONDS_MAX));
+    cr_assert_leq(COURSE_SECONDS_MAX + COURSE_WARM_UP_S, CUSTOMERS_SECONDS_MAX);
 }
 
 /* ---- points ---- */
