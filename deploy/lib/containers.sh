@@ -101,6 +101,7 @@ how_it_ended() {
 probe() {
     local name answer names
     mapfile -t names < <(containers "$1")
+    ((${#names[@]} > 0)) || { echo "$1 has no container" && return 1; }
     for name in "${names[@]}"; do
         answer=$(dock timeout 6 docker exec "$name" healthcheck 2>&1) && continue
         echo "${answer:-no answer within 6 s}"
@@ -193,17 +194,42 @@ wait_and_say() {
     say "$1" "$ready (container $(pid_of "$1"), port $(recorded_port "$1"))"
 }
 
-# The schemas and topics for services that somebody asked for by name; without its servers a service waits for them.
+# The schemas and topics for services that somebody asked for by name.
 prepare_services() {
-    local job why
-    if ! why=$(probe postgres) || ! why=$(probe kafka); then
-        say schema "left as it is: a server is away: $why"
-        return
-    fi
+    local job
     for job in databases schemas; do
         compose run --rm --no-deps "$job" >"$STATE/log/$job.log" 2>&1 </dev/null ||
             fail "$job" "it failed" "$STATE/log/$job.log"
     done
+}
+
+# say_that_it_waits SERVICE WHY: it runs, and that is all that can be asked of it.
+say_that_it_waits() {
+    sleep 0.5
+    pid_of "$1" >/dev/null || fail_with_log "$1" "it ended while starting"
+    say "$1" "runs (container $(pid_of "$1"), port $(recorded_port "$1")), but a server is away: $2"
+}
+
+# Parts that somebody asked for by name, the servers first. A service goes up without its servers too, if it was set
+# up before: it waits for them, and that is worth watching.
+up_containers() {
+    local part why servers=() services=()
+    for part in "$@"; do
+        if is_service "$part"; then services+=("$part"); else servers+=("$part"); fi
+    done
+    if ((${#servers[@]} > 0)); then
+        together "compose_up --no-deps ${servers[*]}"
+        together "${servers[@]/#/wait_and_say }"
+    fi
+    ((${#services[@]} > 0)) || return 0
+    if why=$(probe postgres) && why=$(probe kafka); then
+        together prepare_services
+        together "compose_up --no-deps ${services[*]}"
+        together "${services[@]/#/wait_and_say }"
+    else
+        together "compose_up --no-deps ${services[*]}"
+        for part in "${services[@]}"; do say_that_it_waits "$part" "$why"; done
+    fi
 }
 
 # containers_up [PART...]: all of it in the order of their health, or only these parts.
@@ -222,13 +248,10 @@ containers_up() {
     if (($# == 0)); then
         say containers "starting what does not run: servers, schemas and topics, services"
         together compose_up
+        together "${parts[@]/#/wait_and_say }"
     else
-        for part in "${parts[@]}"; do
-            ! is_service "$part" || { together prepare_services && break; }
-        done
-        together "compose_up --no-deps $*"
+        up_containers "${parts[@]}"
     fi
-    together "${parts[@]/#/wait_and_say }"
     ! is_one_of postgres "${parts[@]}" || take_secrets
 }
 
