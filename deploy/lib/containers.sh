@@ -280,16 +280,17 @@ remove_containers() {
     say containers "stopped: ${names[*]}"
 }
 
-# containers_down WIPE: what is left when the parts are stopped: the network, and the volumes if WIPE is yes.
+# containers_down WIPE: all of it, with network, and volumes if WIPE is yes. A daemon that does not run is started for it:
+# whenever that is done later, the containers would be back.
 containers_down() {
-    local options=(--remove-orphans)
-    if [[ $1 == yes ]]; then
-        start_daemon
-        options+=(--volumes)
-    fi
-    ! daemon_runs || compose down "${options[@]}" >>"$STATE/log/compose.log" 2>&1 ||
+    local options=(--remove-orphans) ours=$1
+    daemon_runs || ours=yes
+    start_daemon
+    stop_parts "${PARTS[@]}"
+    [[ $1 == no ]] || options+=(--volumes)
+    compose down "${options[@]}" >>"$STATE/log/compose.log" 2>&1 ||
         fail containers "compose could not take down what is left" "$STATE/log/compose.log"
-    [[ $1 == no ]] || stop_daemon
+    [[ $ours == no ]] || stop_daemon
 }
 
 # ---- audit ----
