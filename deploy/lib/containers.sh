@@ -239,9 +239,10 @@ containers_up() {
     ! is_host_stack || fail state "$STATE holds a stack of processes: ./deploy/down --wipe, or another SAGA_STATE_DIR"
     check_recorded_ports
     check_recorded_brokers
-    write_settings
     start_daemon
     together make_images
+    # Now that there can be containers the folder is one of containers.
+    write_settings
     for part in "${parts[@]}"; do
         pid_of "$part" >/dev/null || echo "$part" >>"$STATE/run/.started"
     done
