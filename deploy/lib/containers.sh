@@ -2,6 +2,9 @@
 # folder that holds compose.env. What is defined here takes the place of the functions for processes.
 # shellcheck shell=bash
 
+# shellcheck source=deploy/lib/daemon.sh
+source "$DEPLOY_LIB/daemon.sh"
+
 COMPOSE_ENV=$STATE/compose.env
 IMAGE_TOOLS=saga/tools
 # The daemon, where up has to start it, is a process with a record like those of the other form, but without a port.
@@ -47,7 +50,7 @@ start_daemon() {
         ((EUID == 0)) || fail docker "its daemon does not run, and only root can start it"
         say docker "starting its daemon"
         # Nobody here is to wait for it.
-        (detach dockerd dockerd)
+        (detach dockerd "${DOCKERD[@]}")
     fi
     until daemon_runs; do
         [[ -d /run/systemd/system ]] || process_of dockerd >/dev/null ||

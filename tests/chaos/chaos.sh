@@ -1,6 +1,9 @@
 # Which form the ring chaos harms, and its runs: see tests/run.
 # shellcheck shell=bash
 
+# shellcheck source=deploy/lib/daemon.sh
+source deploy/lib/daemon.sh
+
 CHAOS_SEED=20251123 # of the run that is the same every time
 chaos_daemon=
 
@@ -11,9 +14,7 @@ chaos_start_daemon() { # file for its log
     local tries=600
     command -v dockerd >/dev/null || { echo "there is no dockerd" && return 1; }
     ((EUID == 0)) || { echo "its daemon does not run, and only root can start it" && return 1; }
-    # Docker's proxy of a published port ends itself when it has no file left for one more connection, as under
-    # customers who come again and again while PostgreSQL is away.
-    dockerd --userland-proxy=false >"$1" 2>&1 </dev/null &
+    "${DOCKERD[@]}" >"$1" 2>&1 </dev/null &
     chaos_daemon=$!
     until chaos_daemon_answers; do
         kill -0 "$chaos_daemon" 2>/dev/null || { chaos_daemon= && tail -1 "$1" && return 1; }
