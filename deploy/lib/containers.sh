@@ -6,7 +6,7 @@
 source "$DEPLOY_LIB/daemon.sh"
 
 COMPOSE_ENV=$STATE/compose.env
-IMAGE_TOOLS=saga/tools
+IMAGE_TOOLS=localhost/saga/tools
 # The daemon, where up has to start it, is a process with a record like those of the other form, but without a port.
 PORT[dockerd]=0
 # Not published.
