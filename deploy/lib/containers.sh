@@ -126,16 +126,31 @@ fail_with_log() { fail "$1" "$2" "$(log_of "$1")"; }
 
 is_host_stack() { [[ -d $PG_DATA || -d $STATE/kafka ]]; }
 
-# What the services are told besides addresses: every other SAGA_ variable of the caller.
-write_settings() {
+# What the services are told besides addresses: the names of every other SAGA_ variable of the caller.
+settings() {
     local name
     for name in "${!SAGA_@}"; do
         case $name in
         SAGA_STATE_DIR | SAGA_PORT_SHIFT | SAGA_DATABASE_URL | SAGA_OWNER_DATABASE_URL | SAGA_KAFKA_BOOTSTRAP | \
             SAGA_REPLICATION | SAGA_REDIS_URL | SAGA_HTTP_*) ;;
-        *) echo "$name=${!name}" ;;
+        *) echo "$name" ;;
         esac
-    done >"$STATE/settings.env"
+    done
+}
+
+# In the files that compose reads these mean something, to each version something else, and nothing keeps all of it
+# from all of them: a service would be told another value.
+check_settings() {
+    local name unsafe=$'[$\\\'"`#[:cntrl:]]'
+    for name in $(settings) STATE; do
+        [[ ! ${!name} =~ $unsafe ]] ||
+            fail settings "${name/#STATE/SAGA_STATE_DIR} is ${!name@Q}: compose cannot pass on \$, #, quotes, a backslash or a line break"
+    done
+}
+
+write_settings() {
+    local name
+    for name in $(settings); do echo "$name=${!name}"; done >"$STATE/settings.env"
     cat >"$COMPOSE_ENV" <<END
 COMPOSE_PROJECT_NAME=$PROJECT
 STACK_SETTINGS=$STATE/settings.env
@@ -240,6 +255,7 @@ containers_up() {
     local part parts=("$@")
     (($# > 0)) || parts=("${PARTS[@]}")
     ! is_host_stack || fail state "$STATE holds a stack of processes: ./deploy/down --wipe, or another SAGA_STATE_DIR"
+    check_settings
     check_recorded_ports
     check_recorded_brokers
     start_daemon
