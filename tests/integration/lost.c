@@ -181,10 +181,13 @@ Test(undelivered, event_that_is_refused_is_parked_and_said_again)
     char *body = large_order();
     struct order_answer answer = order_send(body, "traceparent: " TRACEPARENT "\r\n");
     cr_assert_eq(answer.status, 201);
-    cr_assert(CLOCK_UNTIL(SOON_S, db_int(DB_ORDER,
-                                         "SELECT count(*) FROM dead_letter WHERE state = 0 AND"
-                                         " reason = 'refused_by_broker' AND order_id = $1::uuid",
-                                         answer.id) == 1));
+    cr_assert(
+        CLOCK_UNTIL(SOON_S, db_int(DB_ORDER,
+                                   "SELECT count(*) FROM dead_letter WHERE state = 0 AND"
+                                   " reason = 'refused_by_broker' AND order_id = $1::uuid",
+                                   answer.id) == 1),
+        "it has come to: %s",
+        db_text(DB_ORDER, "SELECT timeline FROM orders WHERE order_id = $1::uuid", answer.id));
     harm_wait_accepted(traffic); /* the others go on, and are not parked with it */
     cr_assert_eq(db_int(DB_ORDER, "SELECT count(*) FROM dead_letter WHERE state = 0", NULL), 1);
     cr_assert(broker_set_topic(kafka, "order.created", "max.message.bytes", NULL));

@@ -5,7 +5,7 @@
 integration_runs() {
     local work worker good bad workers=()
     work=$(mktemp -d /tmp/saga-integration-XXXXXX)
-    rm -rf build/test-logs
+    rm -rf build/test-logs/integration-*
     integration_queue >"$work/queue"
     exec {queue}<"$work/queue"
     for worker in 1 2; do
@@ -40,7 +40,7 @@ integration_queue() {
 # Its stack, and all tests that it comes to take.
 integration_worker() { # number
     local test status lock output=$work/$1.output
-    passed=0 failed=0 stack_logs=build/test-logs/$1
+    passed=0 failed=0 stack_logs=build/test-logs/integration-$1
     exec {lock}>"$work/lock"
     echo "0 1" >"$work/$1.counts" # unless it comes to its end
     flock "$lock"                 # two would choose the same ports

@@ -2,9 +2,11 @@
 #include "broker.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "client.h"
+#include "clock.h"
 
 #define TIMEOUT_MS 20000
 
@@ -102,20 +104,6 @@ bool broker_delete_records(const char *bootstrap, const char *topic, int32_t par
     return end(&call, topic);
 }
 
-bool broker_set_topic(const char *bootstrap, const char *topic, const char *name, const char *value)
-{
-    struct call call;
-    if (!begin(&call, bootstrap))
-        return false;
-    rd_kafka_ConfigResource_t *resource =
-        rd_kafka_ConfigResource_new(RD_KAFKA_RESOURCE_TOPIC, topic);
-    if (value != NULL)
-        rd_kafka_ConfigResource_set_config(resource, name, value);
-    rd_kafka_AlterConfigs(call.client, &resource, 1, NULL, call.queue);
-    rd_kafka_ConfigResource_destroy(resource);
-    return end(&call, topic);
-}
-
 static const char *value_of(const rd_kafka_ConfigResource_t *resource, const char *name)
 {
     size_t count;
@@ -151,4 +139,26 @@ long long broker_topic_number(const char *bootstrap, const char *topic, const ch
     rd_kafka_queue_destroy(call.queue);
     rd_kafka_destroy(call.client);
     return number;
+}
+
+/* Kafka answers when its controller has written it down; a broker hears of it a moment later. */
+static bool goes_by(const char *bootstrap, const char *topic, const char *name, const char *value)
+{
+    return value == NULL ||
+           CLOCK_UNTIL(TIMEOUT_MS / 1000,
+                       broker_topic_number(bootstrap, topic, name) == strtoll(value, NULL, 10));
+}
+
+bool broker_set_topic(const char *bootstrap, const char *topic, const char *name, const char *value)
+{
+    struct call call;
+    if (!begin(&call, bootstrap))
+        return false;
+    rd_kafka_ConfigResource_t *resource =
+        rd_kafka_ConfigResource_new(RD_KAFKA_RESOURCE_TOPIC, topic);
+    if (value != NULL)
+        rd_kafka_ConfigResource_set_config(resource, name, value);
+    rd_kafka_AlterConfigs(call.client, &resource, 1, NULL, call.queue);
+    rd_kafka_ConfigResource_destroy(resource);
+    return end(&call, topic) && goes_by(bootstrap, topic, name, value);
 }

@@ -3,7 +3,7 @@
 
 # Who sources this has `failed`: more than 0, and the servers' logs are kept.
 stack_dir=
-stack_logs=build/test-logs
+stack_logs=build/test-logs/stack
 
 ports_are_free() { # shift
     local port
