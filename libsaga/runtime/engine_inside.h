@@ -49,8 +49,7 @@ struct engine {
     size_t records_count;
     struct kafka_record *records_taken, *records_held; /* on their way there */
     struct patience *patience;
-    uint64_t round_trips; /* of pg, as far as they are counted */
-    struct engine_command *expired;
+    uint64_t round_trips;         /* of pg, as far as they are counted */
     struct saga_uuid timer_after; /* the last that was due in this round; zero: it begins */
     struct linger linger;
     struct lane *lanes[ENGINE_LANES_MAX]; /* [0] is its own */
@@ -93,6 +92,16 @@ static inline void engine_wake(struct engine *engine)
     uint64_t one = 1;
     if (write(engine->wake_fd, &one, sizeof one) < 0 && errno != EAGAIN)
         abort();
+}
+
+/* Tells these, which were taken out of the queue, that they are not done. Not under the lock. */
+static inline void engine_refuse(struct engine_command *gone)
+{
+    for (struct engine_command *next; gone != NULL; gone = next) {
+        next = gone->next; /* its memory is the door's again */
+        gone->outcome = ENGINE_BUSY;
+        gone->done(gone, ENGINE_BUSY);
+    }
 }
 
 /* hearing.c: the consumer. */

@@ -82,7 +82,7 @@ void engine_drain(struct engine *engine)
 void engine_expire(struct engine *engine)
 {
     int64_t now_us = system_monotonic_us();
-    struct engine_command *gone = NULL, **tail = &gone, *next;
+    struct engine_command *gone = NULL, **tail = &gone;
     pthread_mutex_lock(&engine->lock);
     while (engine->queue_head != NULL && engine->queue_head->give_up_us <= now_us) {
         *tail = engine->queue_head;
@@ -92,12 +92,9 @@ void engine_expire(struct engine *engine)
     }
     if (engine->queue_head == NULL)
         engine->queue_tail = &engine->queue_head;
+    *tail = NULL;
     pthread_mutex_unlock(&engine->lock);
-    for (*tail = NULL; gone != NULL; gone = next) {
-        next = gone->next;
-        gone->outcome = ENGINE_BUSY;
-        gone->done(gone, ENGINE_BUSY);
-    }
+    engine_refuse(gone);
 }
 
 bool engine_join(struct engine *engine, int64_t until_us)

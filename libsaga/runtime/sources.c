@@ -88,16 +88,13 @@ void sources_expire(struct engine *engine)
     engine->queue_tail = kept > 0 ? keep_tail : &engine->queue_head;
     engine->queue_count = kept;
     pthread_mutex_unlock(&engine->lock);
-    for (; gone != NULL; gone = next) {
-        next = gone->next;
-        gone->outcome = ENGINE_BUSY;
-        gone->done(gone, ENGINE_BUSY);
-    }
+    engine_refuse(gone);
 }
 
 /* So many at most; true if some are left. */
 static bool take_commands(struct engine *engine, size_t max)
 {
+    struct engine_command *expired = NULL;
     size_t count = 0;
     int64_t now_us = system_monotonic_us();
     pthread_mutex_lock(&engine->lock);
@@ -108,8 +105,8 @@ static bool take_commands(struct engine *engine, size_t max)
             engine->queue_tail = &engine->queue_head;
         engine->queue_count--;
         if (command->give_up_us <= now_us) {
-            command->next = engine->expired;
-            engine->expired = command;
+            command->next = expired;
+            expired = command;
             continue;
         }
         struct source *source;
@@ -124,15 +121,9 @@ static bool take_commands(struct engine *engine, size_t max)
         message->in.said_us = command->said_us;
         count++;
     }
-    struct engine_command *expired = engine->expired, *next;
-    engine->expired = NULL;
     bool left = engine->queue_head != NULL;
     pthread_mutex_unlock(&engine->lock);
-    for (; expired != NULL; expired = next) {
-        next = expired->next;
-        expired->outcome = ENGINE_BUSY;
-        expired->done(expired, ENGINE_BUSY);
-    }
+    engine_refuse(expired);
     return left;
 }
 
