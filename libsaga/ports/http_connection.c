@@ -26,6 +26,7 @@
 #include "ports/system.h"
 
 #define HEAD_MAX 1024
+#define TICK_MS 10 /* the longest that the kernel can be built with */
 
 static void leave(struct http_connection *connection)
 {
@@ -85,7 +86,7 @@ struct http_connection *http_connection_of(struct MHD_Connection *library)
 /* ---- when the time is over ---- */
 
 /* Whether an idle one has begun to send a first line: libmicrohttpd does not tell, the kernel does.
- */
+ * It counts in ticks, so what came within one of the answer may be of the request before. */
 static bool has_begun(const struct http_connection *connection)
 {
     struct tcp_info info = {0};
@@ -95,7 +96,7 @@ static bool has_begun(const struct http_connection *connection)
     if (!connection->used)
         return info.tcpi_bytes_received > 0;
     int64_t idle_us = system_monotonic_us() - connection->since_us;
-    return info.tcpi_last_data_recv < idle_us / 1000;
+    return info.tcpi_last_data_recv + TICK_MS < idle_us / 1000;
 }
 
 void http_connection_refuse(struct http_connection *connection, struct http_exchange *exchange,

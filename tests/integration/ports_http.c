@@ -4,6 +4,7 @@
  */
 #include "ports/http.h"
 #include "ports/system.h"
+#include "support/clock.h"
 
 #include <arpa/inet.h>
 #include <criterion/criterion.h>
@@ -482,6 +483,23 @@ Test(ports_http, too_slow)
                                                   : "\r\nX-Request-Id: none\r\n"),
                                "%s", answer);
         }
+    stop();
+}
+
+/* Nobody has asked anything: an answer would be taken for that to the next request. The kernel's
+ * clock for what has come is a coarse one, so these stand in it at every place. */
+Test(ports_http, kept_and_silent)
+{
+    int fds[90];
+    start(100, SOON, SOON, FOR_EVER);
+    for (size_t i = 0; i < COUNT(fds); i++) {
+        fds[i] = dial();
+        say_text(fds[i], GET("/now") "\r\n");
+        hear_one(fds[i], "0 bytes");
+        clock_pause_ms(1);
+    }
+    for (size_t i = 0; i < COUNT(fds); i++)
+        cr_expect_str_empty(hear(fds[i]), "%zu", i);
     stop();
 }
 
