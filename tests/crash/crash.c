@@ -151,16 +151,25 @@ static const char *run_case(enum service service, enum failpoint point, enum fau
     return wrong;
 }
 
+/* A part that a case has left dead would be the failure of all the others. */
+static void raise_the_dead(void)
+{
+    const char *const argv[] = {"deploy/up", "--no-order", NULL};
+    (void)command_run(stack_root(), argv, NULL);
+}
+
 static void run(enum service service, enum failpoint point, enum fault fault)
 {
     struct traffic *traffic = traffic_begin(FIRE_RATE);
     const char *wrong = run_case(service, point, fault, &traffic);
-    printf("%-20s %-14s %-11s passed %4d  fired %d  %s\n", points[point].name, services[service],
+    printf("%-20s %-14s %-11s passed %4d  fired %d  %s%s\n", points[point].name, services[service],
            faults[fault], fire_control(service)->passed[point], fire_control(service)->fired,
-           wrong ? wrong : "nothing broke");
+           wrong ? "FAILED: " : "", wrong ? wrong : "nothing broke");
     paths_print(traffic);
     fflush(stdout);
     traffic_free(traffic);
+    if (wrong != NULL)
+        raise_the_dead();
     *(wrong ? &failed : &passed) += 1;
 }
 

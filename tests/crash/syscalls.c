@@ -281,8 +281,9 @@ static bool run_service(const struct service *service, int kills_max, int begin)
            tally.kills, first, first + stride);
     for (int i = 0; i < tally.names_count; i++)
         printf("%s%s %d", i > 0 ? ", " : "", tally.names[i].name, tally.names[i].kills);
-    printf(")%s  %lld s  %s", untouched ? ", then untouched" : "",
-           (long long)(clock_us() - begin_us) / 1000000, step.wrong ? step.wrong : "nothing broke");
+    printf(")%s  %lld s  %s%s", untouched ? ", then untouched" : "",
+           (long long)(clock_us() - begin_us) / 1000000, step.wrong ? "FAILED: " : "",
+           step.wrong ? step.wrong : "nothing broke");
     if (step.wrong != NULL)
         printf(" at call %d", n - stride);
     printf("\n");

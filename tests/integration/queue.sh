@@ -5,7 +5,7 @@
 integration_runs() {
     local work worker good bad workers=()
     work=$(mktemp -d /tmp/saga-integration-XXXXXX)
-    rm -rf build/test-logs/integration-*
+    rm -rf build/test-logs/integration
     integration_queue >"$work/queue"
     exec {queue}<"$work/queue"
     for worker in 1 2; do
@@ -37,31 +37,38 @@ integration_queue() {
     done
 }
 
-# Its stack, and all tests that it comes to take.
+# Its stack, and all tests that it comes to take. Who comes after one that has failed gets another stack: what that one has
+# left of this one would be the failure of all the others.
 integration_worker() { # number
-    local test status lock output=$work/$1.output
-    passed=0 failed=0 stack_logs=build/test-logs/integration-$1
+    local test lock output=$work/$1.output
+    passed=0 failed=0
     exec {lock}>"$work/lock"
     echo "0 1" >"$work/$1.counts" # unless it comes to its end
-    flock "$lock"                 # two would choose the same ports
-    status=0
+    while flock "$lock" && read -r test <&"$queue"; do
+        flock -u "$lock"
+        stack_logs=build/test-logs/integration/${test##*/}
+        integration_stack || break
+        integration_test "$test" >"$output" 2>&1
+        flock "$lock"
+        cat "$output"
+        flock -u "$lock"
+        ! stack_blamed || stack_end
+    done
+    flock -u "$lock"
+    stack_end
+    echo "$passed $failed" >"$work/$1.counts"
+}
+
+# The worker's stack, if it has none.
+integration_stack() {
+    local status=0
+    [[ -z $stack_dir ]] || return 0
+    stack_failed=$failed
+    flock "$lock" # two would choose the same ports
     stack_begin || status=$?
     flock -u "$lock"
-    if [[ $status -ne 0 ]]; then
-        count "the stack did not start" 1
-    else
-        eval "$(./deploy/env)"
-        while flock "$lock" && read -r test <&"$queue"; do
-            flock -u "$lock"
-            integration_test "$test" >"$output" 2>&1
-            flock "$lock"
-            cat "$output"
-            flock -u "$lock"
-        done
-        flock -u "$lock"
-        stack_end
-    fi
-    echo "$passed $failed" >"$work/$1.counts"
+    [[ $status -eq 0 ]] || { count "the stack did not start" 1; return 1; }
+    eval "$(./deploy/env)"
 }
 
 integration_test() { # program or script

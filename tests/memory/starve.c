@@ -114,7 +114,7 @@ static bool fail_each(const struct starve *program, size_t i, struct ends *all)
     bool good = end_of_try(program, i, 0) == UNTOUCHED && shared->expected[0] != '\0';
     struct ends here = {0};
     if (!good)
-        printf("%s: not even with all the memory:\n%s", name, shared->said);
+        printf("FAILED: %s: not even with all the memory:\n%s", name, shared->said);
     for (int nth = 1, end; good && (end = end_of_try(program, i, nth)) != UNTOUCHED; nth++) {
         here.failed++;
         here.answered += end == ANSWERED;
@@ -122,7 +122,7 @@ static bool fail_each(const struct starve *program, size_t i, struct ends *all)
         here.stopped += end == STOPPED;
         good = end == ANSWERED || end == REFUSED || end == STOPPED;
         if (!good)
-            printf("%s: allocation %d: %s:\n%sinstead of\n%s", name, nth, complaint(end),
+            printf("FAILED: %s: allocation %d: %s:\n%sinstead of\n%s", name, nth, complaint(end),
                    shared->said, shared->expected);
     }
     printf("%-34s %4d failed: %3d answered, %3d refused, %3d stopped\n", name, here.failed,

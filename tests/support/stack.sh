@@ -1,8 +1,9 @@
 # A stack of its own for a ring of tests, or for who compares two builds on one: see tests/run.
 # shellcheck shell=bash
 
-# Who sources this has `failed`: more than 0, and the servers' logs are kept.
+# Who sources this has `failed`: with more of it than stack_failed, the servers' logs are kept.
 stack_dir=
+stack_failed=0
 stack_logs=build/test-logs/stack
 
 ports_are_free() { # shift
@@ -10,6 +11,10 @@ ports_are_free() { # shift
     for port in 5532 6479 9192 9193 8080 8081 8082 8083; do
         ! (exec 3<>"/dev/tcp/127.0.0.1/$((port + $1))") 2>/dev/null || return 1
     done
+}
+
+stack_blamed() {
+    [[ $failed -gt $stack_failed ]]
 }
 
 stack_begin() {
@@ -28,7 +33,7 @@ stack_begin() {
 
 stack_end() {
     [[ -n $stack_dir ]] || return 0
-    if [[ $failed -gt 0 && -d $stack_dir/log ]]; then
+    if stack_blamed && [[ -d $stack_dir/log ]]; then
         rm -rf "$stack_logs"
         mkdir -p "${stack_logs%/*}"
         cp -r "$stack_dir/log" "$stack_logs"
