@@ -40,7 +40,7 @@ stack_end() {
         echo "the servers' logs are in $stack_logs"
     fi
     ./deploy/down --wipe || echo "deploy/down failed: look at $stack_dir" >&2
-    rm -rf "$stack_dir"
+    rm -rf "$stack_dir" "${SAGA_TEST_FAILPOINTS:-}" # what its services share with the test
     stack_dir=
     unset SAGA_STATE_DIR SAGA_PORT_SHIFT
 }
