@@ -6,7 +6,6 @@
 #include "judge.h"
 
 #include <inttypes.h>
-#include <jansson.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,6 +15,7 @@
 #include "support/db.h"
 #include "support/http.h"
 #include "support/stack.h"
+#include "story.h"
 #include "told.h"
 #include "verdict.h"
 #include "wish.h"
@@ -274,36 +274,6 @@ static bool ask_all(struct court *court)
     return left == 0;
 }
 
-/* The order's own story, a line an event; NULL: it has none. */
-static char *read_timeline(const char *id)
-{
-    char path[80], *text = NULL;
-    size_t size, i;
-    json_t *entry;
-
-    if (id[0] == '\0')
-        return NULL;
-    snprintf(path, sizeof path, "/v1/orders/%s/timeline", id);
-    struct http_answer *answer =
-        http_call(stack_address("ORDER_API"), "GET", path, NULL, NULL, TIMEOUT_MS);
-    json_t *timeline = json_loadb(answer->body, answer->body_len, 0, NULL);
-    FILE *out = answer->status == 200 ? open_memstream(&text, &size) : NULL;
-    json_array_foreach(json_object_get(timeline, "data"), i, entry)
-    {
-        const char *at = "", *service = "", *event = "", *reason = NULL;
-        json_unpack(entry, "{s?s, s?s, s?s, s?s?}", "at", &at, "service", &service, "event", &event,
-                    "reason", &reason);
-        if (out != NULL && i < 100)
-            fprintf(out, "%s  %-14s %s%s%s\n", at, service, event, reason == NULL ? "" : ": ",
-                    reason == NULL ? "" : reason);
-    }
-    if (out != NULL)
-        fclose(out);
-    json_decref(timeline);
-    http_answer_free(answer);
-    return text;
-}
-
 /* ---- the verdict ---- */
 
 static void judge_all(struct court *court)
@@ -346,8 +316,7 @@ bool judge(const struct customers *customers, struct judgement *ret_judgement)
         judge_all(&court);
     }
     for (size_t i = 0; i < judgement->wrong && i < JUDGE_COUNTEREXAMPLES_MAX; i++)
-        judgement->counterexamples[i].timeline =
-            read_timeline(judgement->counterexamples[i].order_id);
+        judgement->counterexamples[i].timeline = story_of(judgement->counterexamples[i].order_id);
     free(court.found);
     free(court.questions);
     return good;

@@ -164,7 +164,7 @@ static void write_counterexamples(FILE *file, const struct summary *summary)
     }
     if (summary->said[0] != NULL)
         fputs("<h2>What the auditor found broken</h2>\n", file);
-    for (size_t i = 0; i < SUMMARY_SAID_MAX && summary->said[i] != NULL; i++) {
+    for (size_t i = 0; i < WATCH_TOLD_MAX && summary->said[i] != NULL; i++) {
         fputs("<pre>", file);
         markup_escape(file, summary->said[i]);
         fputs("</pre>\n", file);

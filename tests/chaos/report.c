@@ -91,7 +91,7 @@ static void print_wrong(const struct summary *summary)
         printf("\nbroken off: %s\n", summary->why);
     if (summary->complaint[0] != '\0')
         printf("\nan answer that no customer should get: %s\n", summary->complaint);
-    for (size_t i = 0; i < SUMMARY_SAID_MAX && summary->said[i] != NULL; i++)
+    for (size_t i = 0; i < WATCH_TOLD_MAX && summary->said[i] != NULL; i++)
         printf("\nthe auditor: %s", summary->said[i]);
     for (size_t i = 0; i < judgement->wrong && i < JUDGE_COUNTEREXAMPLES_MAX; i++) {
         const struct counterexample *example = &judgement->counterexamples[i];

@@ -30,7 +30,7 @@ static void add_audits(struct summary *summary, const struct watch *watch)
         summary->audits_live += audit.status == 0 && !audit.last;
         summary->audits_broken += audit.status == 1;
         summary->audits_blind += audit.status != 0 && audit.status != 1;
-        if (audit.status == 1 && said < SUMMARY_SAID_MAX)
+        if (audit.status == 1 && said < WATCH_TOLD_MAX)
             summary->said[said++] = audit.said;
     }
 }

@@ -7,7 +7,6 @@
 
 #include "report.h"
 
-#define SUMMARY_SAID_MAX 5      /* audits whose words are kept */
 #define SUMMARY_AGAIN_SIZE 2048 /* with all kinds that there are */
 /* So much at least was asked for of what the rate comes to, and accepted of the customers: those
  * without a key ask once, and give up. */
@@ -36,7 +35,7 @@ struct summary {
     const char *why, *complaint;                          /* "": none */
     size_t audits_held, audits_broken, audits_blind;      /* blind: could not look */
     size_t audits_live;                                   /* of those held: while it was harmed */
-    const char *said[SUMMARY_SAID_MAX];                   /* by those broken; NULL: no more */
+    const char *said[WATCH_TOLD_MAX];                     /* by those broken; NULL: no more */
     uint64_t asked, accepted, refused, unknown, finished; /* of all seconds */
     struct summary_second *at;
     size_t count;

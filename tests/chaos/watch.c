@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "customers.h"
+#include "story.h"
 #include "support/clock.h"
 #include "support/command.h"
 #include "support/http.h"
@@ -279,6 +280,21 @@ struct watch *watch_begin(void)
     return watch;
 }
 
+/* Of the first, which are those that are shown: with all at their end it is the whole story. */
+static void tell_stories(struct watch *watch)
+{
+    size_t told = 0;
+
+    for (size_t n = 0; n < watch->audits_count && told < WATCH_TOLD_MAX; n++) {
+        char *said = watch->audits[n].said;
+        if (said == NULL)
+            continue;
+        watch->audits[n].said = story_weave(said, story_of);
+        free(said);
+        told++;
+    }
+}
+
 void watch_end(struct watch *watch)
 {
     if (watch->ended)
@@ -290,6 +306,7 @@ void watch_end(struct watch *watch)
     pthread_mutex_unlock(&watch->lock);
     pthread_join(watch->looker, NULL);
     pthread_join(watch->auditor, NULL);
+    tell_stories(watch);
 }
 
 int64_t watch_began_us(const struct watch *watch)

@@ -11,6 +11,8 @@
 
 #include "site.h"
 
+#define WATCH_TOLD_MAX 5 /* broken audits that are told with their orders' timelines */
+
 struct watch_second {
     double in_flight;      /* orders, as order-svc says; -1: it did not answer */
     double backlog[PARTS]; /* outbox rows that are not acknowledged; -1: did not answer */
@@ -22,7 +24,8 @@ struct watch_audit {
     int64_t begin_us, end_us;
     bool last;  /* by watch_settle: faults were over, and nobody asked any more */
     int status; /* 0 holds, 1 broken, 2 could not look */
-    char *said; /* the statements that do not hold, or how it ended; NULL unless broken */
+    char *said; /* the statements that do not hold, or how it ended; NULL unless broken. After
+                 * watch_end the first WATCH_TOLD_MAX have their orders' timelines in it. */
 };
 
 struct watch;

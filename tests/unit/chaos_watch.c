@@ -1,9 +1,11 @@
 /* chaos_watch.c: what the watch reads, what is due, and seconds as they pass. */
 #include <criterion/criterion.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "chaos/due.h"
 #include "chaos/moments.h"
+#include "chaos/story.h"
 #include "chaos/watch.h"
 
 Test(chaos_watch, the_sum_of_a_metrics_series)
@@ -29,6 +31,30 @@ Test(chaos_watch, what_the_auditor_found_broken)
     free(lines);
     cr_assert_null(watch_broken_lines("I1 ok\nI2 ok\n"));
     cr_assert_null(watch_broken_lines(""));
+}
+
+static char *story(const char *order_id)
+{
+    return strncmp(order_id, "0190aaaa", 8) == 0 ? strdup("order.created\npayment.done\n") : NULL;
+}
+
+Test(chaos_story, beneath_the_line_that_names_its_order)
+{
+    char *woven = story_weave("I2 BROKEN order=0190aaaa-aaaa-7aaa-8aaa-aaaaaaaaaaaa twice\n"
+                              "I3 BROKEN order=0190bbbb-aaaa-7aaa-8aaa-aaaaaaaaaaaa unknown\n"
+                              "I4 BROKEN order=0190aaaa none\n"
+                              "I5 BROKEN order=- lane 1",
+                              story);
+    cr_assert_str_eq(woven, "I2 BROKEN order=0190aaaa-aaaa-7aaa-8aaa-aaaaaaaaaaaa twice\n"
+                            "    order.created\n"
+                            "    payment.done\n"
+                            "I3 BROKEN order=0190bbbb-aaaa-7aaa-8aaa-aaaaaaaaaaaa unknown\n"
+                            "I4 BROKEN order=0190aaaa none\n"
+                            "I5 BROKEN order=- lane 1\n");
+    free(woven);
+    woven = story_weave("", story);
+    cr_assert_str_empty(woven);
+    free(woven);
 }
 
 /* 125 and more are docker's and the shell's: it did not run, or was killed by a signal. */
