@@ -173,7 +173,7 @@ static void call(const char *name, const char *order)
 /* Everything that it found is about that order. */
 static void names(const struct judgement *judgement, const char *order, const struct damage *damage)
 {
-    bool found = false;
+    bool found = false, told = false;
     cr_expect(judgement->wrong > 0 && judgement->wrong < JUDGE_COUNTEREXAMPLES_MAX, "%s: %zu",
               damage->name, judgement->wrong);
     for (size_t i = 0; i < judgement->wrong && i < JUDGE_COUNTEREXAMPLES_MAX; i++) {
@@ -181,9 +181,11 @@ static void names(const struct judgement *judgement, const char *order, const st
         cr_expect_str_eq(example->order_id, order, "%s: another is named: %s: %s", damage->name,
                          example->order_id, example->what);
         found = found || strstr(example->what, damage->words) != NULL;
+        told = told || (example->timeline != NULL && strstr(example->timeline, "order.created"));
     }
     cr_expect(found, "%s: not \"%s\": \"%s\"", damage->name, damage->words,
               judgement->counterexamples[0].what);
+    cr_expect_eq(told, strstr(damage->harm, "DELETE") == NULL, "%s: its timeline", damage->name);
 }
 
 Test(judge, names_each_damage)
