@@ -68,20 +68,39 @@ void http_exchange_end(struct http_exchange *exchange)
 
 /* ---- libmicrohttpd calls ---- */
 
-/* The first that is heard of a request: its target as it was sent. */
+static size_t count_arguments(const char *target)
+{
+    const char *query = strchr(target, '?');
+    size_t count = 0;
+    for (; query != NULL; query = strchr(query + 1, '&'))
+        count++;
+    return count;
+}
+
+/* The first that is heard of a request: its target as it was sent. Arguments that have no room in
+ * its memory libmicrohttpd does not tell, and then has none for the head either. */
 static void *on_target(void *opaque, const char *target, struct MHD_Connection *library)
 {
+    struct http_server *server = opaque;
     struct http_connection *connection = http_connection_of(library);
+    server->called = true;
     http_connection_enter(connection, HTTP_READING);
-    return http_exchange_new(opaque, connection, target);
+    struct http_exchange *exchange = http_exchange_new(server, connection, target);
+    if (count_arguments(target) > HTTP_ARGUMENTS_MAX) {
+        http_connection_refuse(connection, exchange, HTTP_TARGET_TOO_LONG);
+        http_connection_end(connection);
+    }
+    return exchange;
 }
 
 static void on_completed(void *opaque, struct MHD_Connection *library, void **context,
                          enum MHD_RequestTerminationCode code)
 {
-    (void)opaque;
     (void)code;
+    struct http_server *server = opaque;
     struct http_connection *connection = http_connection_of(library);
+    server->called = true;
+    http_connection_hurry_no_more(connection);
     if (*context != NULL)
         http_exchange_end(*context);
     *context = NULL;
@@ -229,6 +248,7 @@ static enum MHD_Result on_request(void *opaque, struct MHD_Connection *library, 
     (void)library;
     struct http_server *server = opaque;
     struct http_exchange *exchange = *context;
+    server->called = true;
     if (exchange->connection->cut) /* it has been told that it is too late */
         return MHD_NO;
     if (exchange->answered) /* resumed */
@@ -328,12 +348,15 @@ static int wait_ms(struct http_server *server)
     MHD_UNSIGNED_LONG_LONG library_ms;
     if (MHD_get_timeout(server->daemon, &library_ms) == MHD_YES && library_ms < (unsigned)wait)
         wait = (int)library_ms;
+    if (wait == 0 && !server->called)
+        http_connections_unstick(server);
     return http_connections_wait_ms(server, wait);
 }
 
 void http_server_run(struct http_server *server)
 {
     while (!atomic_load(&server->stop)) {
+        server->called = false;
         MHD_run(server->daemon);
         http_connections_cut(server);
         if (atomic_load(&server->quiesce)) {
@@ -525,6 +548,8 @@ void http_answer(struct http_exchange *exchange, int status, const char *content
         add_header(exchange->response, header->name, header->value);
     if (atomic_load(&exchange->server->quiesce))
         add_header(exchange->response, "Connection", "close");
-    if (exchange->suspended)
+    if (exchange->suspended) {
+        http_connection_hurry(exchange->connection);
         MHD_resume_connection(exchange->connection->library);
+    }
 }

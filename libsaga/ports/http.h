@@ -18,6 +18,7 @@
  */
 #define HTTP_BODY_MAX ((size_t)64 * 1024)
 #define HTTP_TARGET_MAX ((size_t)8 * 1024)
+#define HTTP_ARGUMENTS_MAX 64 /* of the query: 414 */
 #define HTTP_HEADERS_MAX ((size_t)16 * 1024)
 #define HTTP_FIELDS_MAX 64
 #define HTTP_SWALLOW_MAX ((size_t)1024 * 1024) /* of a chunked body beyond that: then it is cut */

@@ -18,6 +18,7 @@
 #include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
 #include <time.h>
@@ -26,7 +27,8 @@
 #include "ports/system.h"
 
 #define HEAD_MAX 1024
-#define TICK_MS 10 /* the longest that the kernel can be built with */
+#define COARSE_MS 100   /* ticks of 10 ms at most, and a machine that is held up for some */
+#define TIMEOUT_S 3600u /* any that is not libmicrohttpd's own */
 
 static void leave(struct http_connection *connection)
 {
@@ -44,6 +46,7 @@ void http_connection_enter(struct http_connection *connection, enum http_phase p
     leave(connection);
     connection->phase = phase;
     connection->since_us = system_monotonic_us();
+    connection->seen = 0;
     if (phase == HTTP_WORKING)
         return;
     struct http_server *server = connection->server;
@@ -58,7 +61,12 @@ void http_connection_notify(void *opaque, struct MHD_Connection *library, void *
 {
     struct http_connection *connection = *context;
     struct http_server *server = opaque;
+    server->called = true;
     if (code == MHD_CONNECTION_NOTIFY_CLOSED) {
+        /* When libmicrohttpd finds a second fault in a head, it ends without a word, and the
+         * request is not completed. */
+        if (connection->exchange != NULL)
+            http_exchange_end(connection->exchange);
         /* libmicrohttpd listens again when it is run again, which nothing else may cause. */
         if (server->connections-- == server->limits.connections)
             server->room = true;
@@ -86,7 +94,7 @@ struct http_connection *http_connection_of(struct MHD_Connection *library)
 /* ---- when the time is over ---- */
 
 /* Whether an idle one has begun to send a first line: libmicrohttpd does not tell, the kernel does.
- * It counts in ticks, so what came within one of the answer may be of the request before. */
+ * It counts in ticks, so what came soon after the answer may be of the request before. */
 static bool has_begun(const struct http_connection *connection)
 {
     struct tcp_info info = {0};
@@ -96,7 +104,7 @@ static bool has_begun(const struct http_connection *connection)
     if (!connection->used)
         return info.tcpi_bytes_received > 0;
     int64_t idle_us = system_monotonic_us() - connection->since_us;
-    return info.tcpi_last_data_recv + TICK_MS < idle_us / 1000;
+    return info.tcpi_last_data_recv + COARSE_MS < idle_us / 1000;
 }
 
 void http_connection_refuse(struct http_connection *connection, struct http_exchange *exchange,
@@ -105,6 +113,12 @@ void http_connection_refuse(struct http_connection *connection, struct http_exch
     leave(connection);
     connection->cut = true;
     http_exchange_refuse(exchange, why);
+}
+
+void http_connection_end(struct http_connection *connection)
+{
+    connection->cut = true;
+    shutdown(connection->fd, SHUT_RDWR);
 }
 
 static void cut(struct http_connection *connection)
@@ -118,8 +132,7 @@ static void cut(struct http_connection *connection)
         http_connection_refuse(connection, exchange, HTTP_LATE);
         http_exchange_end(exchange);
     }
-    connection->cut = true;
-    shutdown(connection->fd, SHUT_RDWR);
+    http_connection_end(connection);
 }
 
 static int64_t over_us(const struct http_server *server, enum http_phase phase)
@@ -137,6 +150,54 @@ void http_connections_cut(struct http_server *server)
     for (enum http_phase phase = 0; phase < HTTP_WORKING; phase++)
         while (over_us(server, phase) <= now_us)
             cut(server->phases[phase].first);
+}
+
+/* ---- what libmicrohttpd does not do by itself ---- */
+
+/* 0: it has read all that is there. */
+static int64_t bytes_read(const struct http_connection *connection)
+{
+    struct tcp_info info = {0};
+    socklen_t size = sizeof info;
+    int unread = 0;
+    if (getsockopt(connection->fd, IPPROTO_TCP, TCP_INFO, &info, &size) != 0 ||
+        ioctl(connection->fd, FIONREAD, &unread) != 0 || unread == 0)
+        return 0;
+    return (int64_t)info.tcpi_bytes_received - unread;
+}
+
+/* Its buffer is full of what makes no sense without more: a chunk's extension that does not end. It
+ * was run since it was seen the first time, and has not read a byte of what is there. */
+void http_connections_unstick(struct http_server *server)
+{
+    for (struct http_connection *connection = server->phases[HTTP_READING].first, *next;
+         connection != NULL; connection = next) {
+        next = connection->next;
+        int64_t read = bytes_read(connection);
+        if (read > 0 && read == connection->seen) {
+            http_connection_refuse(connection, connection->exchange, HTTP_BODY_TOO_LARGE);
+            http_connection_end(connection);
+        } else {
+            connection->seen = read;
+        }
+    }
+}
+
+/* Once resumed, libmicrohttpd reads before it looks for the answer, and who has sent all and half
+ * closed is one who has gone; but those with a timeout of their own it looks at before it reads. */
+void http_connection_hurry(struct http_connection *connection)
+{
+    connection->hurried =
+        MHD_set_connection_option(connection->library, MHD_CONNECTION_OPTION_TIMEOUT, TIMEOUT_S) ==
+        MHD_YES;
+}
+
+/* It looks at all of them in every round: so they are those only that are answered now. */
+void http_connection_hurry_no_more(struct http_connection *connection)
+{
+    if (connection->hurried)
+        MHD_set_connection_option(connection->library, MHD_CONNECTION_OPTION_TIMEOUT, 0u);
+    connection->hurried = false;
 }
 
 int http_connections_wait_ms(const struct http_server *server, int wait_ms)

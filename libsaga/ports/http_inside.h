@@ -24,6 +24,8 @@ struct http_connection {
     enum http_phase phase;
     int64_t since_us; /* of the phase */
     bool used, cut;   /* has had a request before; its time was over */
+    bool hurried;     /* see http_connection_hurry */
+    int64_t seen; /* bytes that libmicrohttpd had read when it seemed to be stuck; 0: it did not */
     struct http_connection *next, *prev;
 };
 
@@ -57,7 +59,8 @@ struct http_server {
         struct http_connection *first, *last;
     } phases[HTTP_WORKING];
     unsigned connections;
-    bool room; /* for one more, and there was none: run libmicrohttpd at once */
+    bool room;   /* for one more, and there was none: run libmicrohttpd at once */
+    bool called; /* by libmicrohttpd, in this round */
     atomic_bool stop, quiesce;
     bool quiet;
 };
@@ -77,12 +80,21 @@ struct http_connection *http_connection_of(struct MHD_Connection *library);
 void http_connection_enter(struct http_connection *connection, enum http_phase phase);
 /* Ends those whose time is over. Not from within a call of libmicrohttpd's. */
 void http_connections_cut(struct http_server *server);
+/* libmicrohttpd wants to be run again at once, and has told nothing in this round: refuses those
+ * that it can read no further, or it would want that until their time is over. Not from within a
+ * call. */
+void http_connections_unstick(struct http_server *server);
+/* Before it is resumed: its answer goes first, before what else there is of it is read. */
+void http_connection_hurry(struct http_connection *connection);
+void http_connection_hurry_no_more(struct http_connection *connection);
 /* ms until the next one is over, wait_ms at most. */
 int http_connections_wait_ms(const struct http_server *server, int wait_ms);
 /* In the middle of its request: what the handler answers is sent at once, past libmicrohttpd; the
  * caller sees to it that the connection ends. */
 void http_connection_refuse(struct http_connection *connection, struct http_exchange *exchange,
                             enum http_refusal why);
+/* For all that is still to come of it, it is as if the client had gone. */
+void http_connection_end(struct http_connection *connection);
 /* That answer, as it stands. */
 void http_connection_say(struct http_connection *connection, const char *content_type,
                          struct saga_text body);

@@ -219,7 +219,9 @@ static void on_refused(void *opaque, struct http_exchange *exchange, enum http_r
                             "It must have one Content-Length, or be chunked, and never both."},
         [HTTP_LATE] = {"request_timeout", "The request has not arrived whole in time."},
         [HTTP_BODY_TOO_LARGE] = {"body_too_large", "The body may have at most 65536 bytes."},
-        [HTTP_TARGET_TOO_LONG] = {"target_too_long", "Path and query may have at most 8192 bytes."},
+        [HTTP_TARGET_TOO_LONG] = {"target_too_long",
+                                  "Path and query may have at most 8192 bytes, and the query 64 "
+                                  "arguments."},
         [HTTP_HEAD_TOO_LARGE] = {"headers_too_large",
                                  "The headers may have at most 64 fields and 16384 bytes."},
     };

@@ -45,7 +45,7 @@ static void put_many(struct request *request, char byte, size_t count)
 
 /* Zero: as little as will do. A chunked body is sent in chunks of 60000 bytes. */
 struct size {
-    size_t target, headers, fields, body;
+    size_t target, arguments, headers, fields, body;
     bool chunked;
     int status;
     const char *part; /* of the answer */
@@ -57,6 +57,8 @@ static void put_head(struct request *request, const struct size *size)
     char line[80];
     put_text(request, size->body > 0 ? "POST /now?" : "GET /now?");
     put_many(request, 't', size->target > 5 ? size->target - 5 : 0);
+    for (size_t i = 0; i < size->arguments; i++)
+        put_text(request, i == 0 ? "a" : "&a");
     put_text(request, " HTTP/1.1\r\n" HOST);
     for (size_t i = HOST_FIELDS; i < size->fields; i++)
         put_text(request, "A: b\r\n");
@@ -101,8 +103,8 @@ static void expect(const struct size *size)
     int fd = dial(), asked_before = asked;
     say(fd, request.text, request.len);
     const char *answer = hear(fd);
-    cr_expect_eq(status_of(answer), size->status, "%zu %zu %zu %zu: %.80s", size->target,
-                 size->headers, size->fields, size->body, answer);
+    cr_expect_eq(status_of(answer), size->status, "%zu %zu %zu %zu %zu: %.80s", size->target,
+                 size->arguments, size->headers, size->fields, size->body, answer);
     cr_expect(size->part == NULL || strstr(answer, size->part) != NULL, "%s", answer);
     cr_expect_eq(is_ours(answer), size->status >= 400 && !size->library, "%.300s", answer);
     cr_expect_eq(asked - asked_before, size->status == 200);
@@ -123,6 +125,11 @@ Test(ports_http, sizes)
         {.target = HTTP_TARGET_MAX, .status = 200},
         {.target = HTTP_TARGET_MAX + 1, .status = 414},
         {.target = 20000, .status = 414},
+        {.arguments = HTTP_ARGUMENTS_MAX, .status = 200},
+        {.arguments = HTTP_ARGUMENTS_MAX + 1, .status = 414},
+        {.arguments = 520, .status = 414},
+        {.arguments = 4000, .status = 414},
+        {.arguments = HTTP_ARGUMENTS_MAX, .headers = HTTP_HEADERS_MAX, .status = 200},
         {.target = 60000, .status = 414, .library = true},
         {.headers = HTTP_HEADERS_MAX, .status = 200},
         {.headers = HTTP_HEADERS_MAX + 1, .status = 431},
@@ -210,15 +217,42 @@ Test(ports_http, cut_short)
     stop();
 }
 
-/* Half closed while it waits: it still gets its answer. */
+/* Half closed while it waits: it still gets its answer, whoever was there before it. */
 Test(ports_http, half_closed_and_held)
 {
     start_patient();
-    int fd = dial();
+    int older = dial(), fd = dial();
+    say_text(older, GET("/now") "\r\n");
+    wait_for(&asked, 1);
     say_text(fd, GET("/held") CLOSE);
     shutdown(fd, SHUT_WR);
-    wait_for(&asked, 1);
+    wait_for(&asked, 2);
     http_wake(server);
     cr_assert_eq(status_of(hear(fd)), 200);
+    close(older);
     stop();
+}
+
+/* libmicrohttpd says nothing to a head with two faults, and nothing of its end to us: an end of
+ * ours waits for what is under way. */
+Test(ports_http, two_faults)
+{
+    struct request heads[2] = {0};
+    for (size_t i = 0; i < COUNT(heads); i++) {
+        put_text(&heads[i], "GET /now HTTP/1.1\r\n");
+        put_text(&heads[i], i == 0 ? "" : "Host: a\r\nContent-Length: x\r\n");
+        put_text(&heads[i], "Cookie: a=");
+        put_many(&heads[i], 'x', 17000);
+        put_text(&heads[i], "\r\n\r\n");
+    }
+    start_patient();
+    for (size_t i = 0; i < COUNT(heads); i++) {
+        int fd = dial();
+        say(fd, heads[i].text, heads[i].len);
+        const char *answer = hear(fd);
+        cr_expect(*answer == '\0' || status_of(answer) == 431, "%s", answer);
+        free(heads[i].text);
+    }
+    http_server_quiesce(server);
+    end();
 }

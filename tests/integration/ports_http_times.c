@@ -99,6 +99,33 @@ Test(ports_http_times, kept_and_silent)
     stop();
 }
 
+/* A chunk's extension (RFC 9112, 7.1.1) that fills libmicrohttpd's buffer, which then can read no
+ * further and wants to be run at once, again and again; one that ends before that is passed over,
+ * however slowly it comes. */
+Test(ports_http_times, extension_without_end)
+{
+    enum { FITS = 10000, TOO_LONG = 60000 };
+    start_patient();
+    for (int pieces = 1; pieces <= 100; pieces += 99) {
+        for (size_t len = FITS; len <= TOO_LONG; len += TOO_LONG - FITS) {
+            int fd = dial(), before = asked;
+            say_text(fd, POST "Connection: close\r\nTransfer-Encoding: chunked\r\n\r\n1;");
+            for (size_t i = 0; i < len / 10; i++) {
+                say_text(fd, "xxxxxxxxxx");
+                if (i % (len / 10 / (size_t)pieces) == 0)
+                    clock_pause_ms(1);
+            }
+            if (len == FITS)
+                say_text(fd, "\r\n{\r\n0\r\n\r\n");
+            const char *answer = hear(fd);
+            cr_expect_eq(status_of(answer), len == FITS ? 200 : 413, "%zu, %d: %s", len, pieces,
+                         answer);
+            cr_expect_eq(asked - before, len == FITS);
+        }
+    }
+    stop();
+}
+
 /* A request that waits for its answer is not slow: others, which came later, are cut meanwhile. */
 Test(ports_http_times, held_is_not_slow)
 {
