@@ -74,6 +74,20 @@ bool arena_full(const struct arena *arena)
     return arena->used >= (arena->size_max ? arena->size_max : SIZE_MAX_DEFAULT);
 }
 
+struct arena_mark arena_mark(const struct arena *arena)
+{
+    return (struct arena_mark){arena->current, arena->current ? arena->current->used : 0,
+                               arena->used};
+}
+
+void arena_rewind(struct arena *arena, struct arena_mark mark)
+{
+    arena->current = mark.current;
+    if (mark.current != NULL)
+        mark.current->used = mark.chunk_used;
+    arena->used = mark.used;
+}
+
 void arena_reset(struct arena *arena)
 {
     /* What a huge batch needed beyond the limit is given back. */

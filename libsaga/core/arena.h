@@ -20,6 +20,14 @@ void *arena_alloc(struct arena *arena, size_t size);
 struct saga_text arena_copy(struct arena *arena, struct saga_text text);
 /* True once `used` has passed size_max: take no more messages into this batch. */
 bool arena_full(const struct arena *arena);
+/* A place in it, and back: what was handed out since is gone, and its memory is handed out again.
+ */
+struct arena_mark {
+    struct arena_chunk *current;
+    size_t chunk_used, used;
+};
+struct arena_mark arena_mark(const struct arena *arena);
+void arena_rewind(struct arena *arena, struct arena_mark mark);
 /* Everything handed out is gone; the chunks stay (up to size_max) for the next batch. */
 void arena_reset(struct arena *arena);
 void arena_free(struct arena *arena);

@@ -61,9 +61,19 @@ void batch_free(struct batch *batch)
     free(batch);
 }
 
+/* A try may be repeated for as long as a disk is full. */
+static void free_tries(struct batch *batch)
+{
+    if (batch->is_begun)
+        arena_rewind(&batch->arena, batch->begun);
+    batch->begun = arena_mark(&batch->arena);
+    batch->is_begun = true;
+}
+
 /* Rows, changes and results go; messages and the memory they live in stay. */
 void batch_retry(struct batch *batch)
 {
+    free_tries(batch);
     for (size_t i = 0; i < batch->tables_count; i++) {
         struct table *table = &batch->tables[i];
         memset(table->buckets, 0, table->buckets_count * sizeof *table->buckets);
@@ -85,6 +95,7 @@ void batch_reset(struct batch *batch)
 {
     batch_retry(batch);
     batch->messages_count = batch->from = batch->to = 0;
+    batch->is_begun = false;
     arena_reset(&batch->arena);
 }
 
@@ -99,6 +110,7 @@ struct batch_message *batch_add(struct batch *batch)
         return NULL;
     struct batch_message *message = &batch->messages[batch->messages_count++];
     *message = (struct batch_message){.in = {.partition = -1, .offset = -1}};
+    batch->is_begun = false;
     batch->to = batch->messages_count;
     return message;
 }

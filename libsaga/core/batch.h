@@ -61,7 +61,8 @@ struct batch *batch_new(const struct saga_service *service, size_t messages_max,
 void batch_free(struct batch *batch);
 /* Forgets everything: rows, messages, memory. */
 void batch_reset(struct batch *batch);
-/* Forgets rows, changes and results, keeps the messages: to load and decide again. */
+/* Forgets rows, changes and results, and the memory that was taken for them; keeps the messages,
+ * and what was taken from the arena until the first time: to load and decide again. */
 void batch_retry(struct batch *batch);
 
 struct arena *batch_arena(struct batch *batch);

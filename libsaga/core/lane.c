@@ -87,6 +87,11 @@ bool lane_acked(struct lane *lane, int64_t seq)
     return true;
 }
 
+bool lane_is_out(const struct lane *lane, int64_t seq)
+{
+    return seq > lane->acked && seq <= lane->acked + LANE_WINDOW && ack_get(lane, seq);
+}
+
 void lane_committed(struct lane *lane, int64_t seq)
 {
     assert(seq >= lane->last);

@@ -51,6 +51,8 @@ void lane_sent(struct lane *lane, int64_t seq);
 /* The broker acknowledged row seq (or it was parked). Late reports of forgotten sends are harmless:
  * the row is on its topic all the same. True if acked moved. */
 bool lane_acked(struct lane *lane, int64_t seq);
+/* Row seq, which is not yet handed over again, is on its topic since before something failed. */
+bool lane_is_out(const struct lane *lane, int64_t seq);
 /* Rows up to seq are committed. In LIVE the caller hands them over, in other states the table is
  * read. */
 void lane_committed(struct lane *lane, int64_t seq);

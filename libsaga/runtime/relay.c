@@ -166,11 +166,12 @@ void relay_publish(struct engine *engine)
 
 /* ---- between batches ---- */
 
-/* Sends a row of the table; one that was parked already is passed over. False: not now. */
+/* Sends a row of the table; one that is out or was parked already is passed over. False: not now.
+ */
 static bool catch_up_row(struct engine *engine, struct arena *arena, struct lane *lane,
                          const struct outbox_row *row)
 {
-    if (row->payload.at != NULL)
+    if (row->payload.at != NULL && !lane_is_out(lane, row->seq))
         return hand_over(engine, arena, lane, row);
     lane_sent(lane, row->seq);
     lane_acked(lane, row->seq);
@@ -184,7 +185,11 @@ static bool catch_up_rows(struct engine *engine, struct arena *arena, struct lan
     size_t count = pg_result_count(result);
     for (size_t i = 0; i < count && lane->sent < lane->last; i++) {
         struct outbox_row row;
-        if (!pg_result_read(result, i, &outbox_shape, arena, &row) || row.seq != lane->sent + 1)
+        if (!pg_result_read(result, i, &outbox_shape, arena, &row))
+            return false;
+        if (row.seq <= lane->sent) /* out, and counted with a parked one before it */
+            continue;
+        if (row.seq != lane->sent + 1)
             return false;
         if (!catch_up_row(engine, arena, lane, &row)) {
             lane->look_us = system_monotonic_us() + REPORTS_US; /* they make room */
@@ -376,12 +381,13 @@ void relay_work(struct engine *engine)
     if (engine->producer != NULL)
         kafka_producer_serve(engine->producer);
     engine->next_reports_us = now_us + REPORTS_US;
+    if (engine->refused_count > 0)
+        park_refused(
+            engine); /* first: what is refused at once may be more than there is room for */
     if (engine->producer_dead)
         drop_producer(engine);
     if (engine->producer == NULL && now_us >= engine->next_producer_us)
         make_producer(engine);
-    if (engine->refused_count > 0)
-        park_refused(engine);
     for (size_t i = 0; i < engine->lanes_count; i++) {
         struct lane *lane = engine->lanes[i];
         lane_resume(lane, now_us);

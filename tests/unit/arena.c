@@ -50,6 +50,25 @@ Test(arena, zeroed_aligned_distinct)
         cr_assert(filled(at[size], size, (unsigned char)size), "%zu", size);
 }
 
+Test(arena, rewound)
+{
+    for (size_t before = 0; before < 3; before++) {
+        unsigned char *kept = before > 0 ? take(before * 60000, 7) : NULL;
+        struct arena_mark mark = arena_mark(&arena);
+        size_t used = arena.used;
+        unsigned char *first = take(100, 8);
+        for (size_t i = 0; i < 50; i++) {
+            take(40000 + 1000 * i, 9);
+            arena_rewind(&arena, mark);
+            cr_assert_eq(arena.used, used);
+        }
+        if (before > 0)
+            cr_assert_eq((void *)take(100, 8), (void *)first);
+        cr_assert(before == 0 || filled(kept, before * 60000, 7));
+        arena_reset(&arena);
+    }
+}
+
 Test(arena, nothing_is_something)
 {
     void *one = arena_alloc(&arena, 0), *other = arena_alloc(&arena, 0);

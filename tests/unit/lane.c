@@ -220,6 +220,30 @@ Test(lane, failure_forgets_what_was_in_flight)
     cr_assert_eq(lane.acked, 5);
 }
 
+Test(lane, what_is_out_is_known_after_a_failure)
+{
+    lane_open(&lane, 0, LANE_WINDOW - 2, LANE_WINDOW + 3);
+    send_to(LANE_WINDOW + 3);
+    lane_acked(&lane, LANE_WINDOW);
+    lane_acked(&lane, LANE_WINDOW + 2);
+    lane_failed(&lane, 0, 0);
+    cr_assert(lane_resume(&lane, INT64_MAX));
+    for (int64_t seq = LANE_WINDOW - 3; seq <= LANE_WINDOW + 3; seq++)
+        cr_assert_eq(lane_is_out(&lane, seq), seq == LANE_WINDOW || seq == LANE_WINDOW + 2);
+    cr_assert_not(lane_is_out(&lane, 2 * LANE_WINDOW), "the window's place of another row");
+    for (int64_t seq = LANE_WINDOW - 1; seq <= LANE_WINDOW + 3; seq++) {
+        if (seq <= lane.sent)
+            continue; /* counted with the one before it */
+        lane_sent(&lane, seq);
+        if (!lane_is_out(&lane, seq))
+            lane_acked(&lane, seq);
+    }
+    cr_assert_eq(lane.acked, LANE_WINDOW + 3);
+    cr_assert_not(lane_is_out(&lane, LANE_WINDOW), "counted");
+    lane_open(&lane, 0, 1, 5);
+    cr_assert_not(lane_is_out(&lane, 2), "nothing of another life");
+}
+
 Test(lane, late_report_of_a_forgotten_send)
 {
     lane_open(&lane, 0, 0, 3);

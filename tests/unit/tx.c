@@ -1,4 +1,4 @@
-/* tx.c: what a handler writes has a limit, whatever it was asked to copy. */
+/* tx.c: what a handler writes has a limit, whatever it was asked to copy, and however often. */
 #include <criterion/criterion.h>
 #include <stdlib.h>
 
@@ -187,4 +187,28 @@ Test(tx, the_next_time_it_is_decided_anew)
     decide();
     cr_assert_eq(message->result, BATCH_DONE);
     check_done(1, 2);
+}
+
+/* As often as a full disk lasts. */
+Test(tx, tries_take_no_more_memory_than_one)
+{
+    const struct batch_message *message = hear(&asked, 1, (struct saga_text){large, LARGE / 10});
+    struct saga_text said = arena_copy(batch_arena(batch), SAGA_TEXT("of the message"));
+    size_t used = 0;
+    for (size_t i = 0; i < 1000; i++) {
+        batch_retry(batch);
+        decide();
+        cr_assert_eq(message->result, BATCH_DONE);
+        check_done(1, 2);
+        if (i == 0)
+            used = batch_arena(batch)->used;
+        cr_assert_eq(batch_arena(batch)->used, used, "try %zu", i);
+    }
+    hear(&asked, 2, SAGA_TEXT("a"));
+    struct saga_text later = arena_copy(batch_arena(batch), SAGA_TEXT("of one that came later"));
+    batch_retry(batch);
+    decide();
+    check_done(2, 4);
+    cr_assert(saga_text_equal(said, SAGA_TEXT("of the message")));
+    cr_assert(saga_text_equal(later, SAGA_TEXT("of one that came later")));
 }
