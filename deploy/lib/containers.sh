@@ -221,10 +221,9 @@ prepare_services() {
     done
 }
 
-# say_that_it_waits SERVICE WHY: it runs, and that is all that can be asked of it.
+# say_that_it_waits SERVICE WHY
 say_that_it_waits() {
-    sleep 0.5
-    pid_of "$1" >/dev/null || fail_with_log "$1" "it ended while starting"
+    wait_live "$1" "$(recorded_port "$1")"
     say "$1" "runs (container $(pid_of "$1"), port $(recorded_port "$1")), but a server is away: $2"
 }
 

@@ -25,15 +25,22 @@ probe() {
 # PostgreSQL and Kafka may have much to recover after a kill; a part that dies ends the wait at once.
 READY_SECONDS=120
 
-# wait_ready PART: until it does its work.
-wait_ready() {
+# wait_until PART COMMAND...: until the command succeeds; till then it prints why not.
+wait_until() {
     local name=$1 began=$EPOCHSECONDS why
-    until why=$(probe "$name"); do
+    shift
+    until why=$("$@"); do
         pid_of "$name" >/dev/null || fail_with_log "$name" "it ended while starting"
         ((EPOCHSECONDS - began < READY_SECONDS)) || fail_with_log "$name" "not ready after $READY_SECONDS s: $why"
         sleep 0.05
     done
 }
+
+# Until it does its work.
+wait_ready() { wait_until "$1" probe "$1"; }
+
+# wait_live SERVICE PORT: until it answers; with a server away that is all that can be asked of it.
+wait_live() { wait_until "$1" probe_live "$2"; }
 
 # The ports that a part needs, free or not. A process that was killed a moment ago is gone from /proc before its
 # ports are: so nobody's port is asked for again.
