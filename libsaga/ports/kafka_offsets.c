@@ -318,7 +318,7 @@ static void assign_again(struct kafka_consumer *consumer)
 static bool find_one_again(struct kafka_consumer *consumer, const rd_kafka_message_t *message)
 {
     char what[200];
-    int64_t low, offset = message->offset;
+    int64_t low, offset = message->offset < 0 ? 0 : message->offset; /* the beginning: it was 0 */
     const char *topic = rd_kafka_topic_name(message->rkt);
     if (!find_low(consumer, topic, message->partition, &low))
         return false;
@@ -340,6 +340,8 @@ static bool find_one_again(struct kafka_consumer *consumer, const rd_kafka_messa
         tell_lost(consumer, topic, message->partition, offset, low);
         return false;
     }
+    if (message->offset < 0) /* it was only not told at once */
+        return true;
     snprintf(what, sizeof what,
              "%.60s/%d: offset %lld is beyond the end: a new topic, read from its beginning", topic,
              (int)message->partition, (long long)offset);
