@@ -24,9 +24,9 @@ static const char *const settings[][2] = {
     {"heartbeat.interval.ms", "1500"},
     /* Also how long the group waits, when it is dealt anew, for a member that does not answer.
      * Kafka 4.1.1 may forget at its start to find out that one is dead: then all of them stand
-     * still for so long. More than a server of ours may hold the caller (PG_STALL_MAX_US): who is
-     * late leaves the group, and comes back. */
-    {"max.poll.interval.ms", "45000"},
+     * still for so long. Who is held longer than that by another server leaves the group, and
+     * comes back. */
+    {"max.poll.interval.ms", "20000"},
     {"fetch.min.bytes", "1"},
     {"fetch.wait.max.ms", "500"},
     {"fetch.error.backoff.ms", "50"},
