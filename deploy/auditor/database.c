@@ -37,7 +37,16 @@ struct database *database_look(const char *conninfo, const char *name)
     if (database == NULL)
         abort();
     database->name = name;
-    database->connection = PQconnectdb(conninfo);
+    /* A host that is no more says nothing. What conninfo says of these counts. */
+    const char *const names[] = {"connect_timeout",
+                                 "keepalives_idle",
+                                 "keepalives_interval",
+                                 "keepalives_count",
+                                 "tcp_user_timeout",
+                                 "dbname",
+                                 NULL};
+    const char *const values[] = {"10", "10", "5", "3", "25000", conninfo, NULL};
+    database->connection = PQconnectdbParams(names, values, true);
     if (PQstatus(database->connection) != CONNECTION_OK)
         failed(database, "cannot be reached");
     /* Whoever wants a table for himself waits for us, and we, with our next connection, for him:

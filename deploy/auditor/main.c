@@ -1,8 +1,10 @@
 /* main.c: the auditor as a command; deploy/audit calls it. */
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "audit.h"
 
@@ -30,8 +32,17 @@ static int usage(const char *why)
     return COULD_NOT_LOOK;
 }
 
+/* As process 1 of a container it would be ended by no signal that it does not handle. */
+static void end_at_once(int signal)
+{
+    _exit(128 + signal);
+}
+
 int main(int argc, char **argv)
 {
+    const int ends[] = {SIGHUP, SIGINT, SIGTERM};
+    for (size_t i = 0; i < sizeof ends / sizeof *ends; i++)
+        signal(ends[i], end_at_once);
     bool settled = false;
     double end = now();
     for (int i = 1; i < argc; i++) {
@@ -50,7 +61,6 @@ int main(int argc, char **argv)
             return usage("--wait takes a number of seconds");
     }
     struct report report;
-    setenv("PGCONNECT_TIMEOUT", "10", 0);
     do {
         while (settled && now() < end && !audit_is_quiet())
             nanosleep(&(struct timespec){.tv_nsec = 100000000}, NULL);
