@@ -7,6 +7,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "support/clock.h"
@@ -50,6 +51,16 @@ static bool says_full(const char *part)
     return stack_log_count(part, "No space left on device") > 0;
 }
 
+/* It would delete what it cannot recover there: once it was all topics. */
+static void expect_no_start(void)
+{
+    char *output = NULL;
+    const char *const argv[] = {"sh", "-c", "exec deploy/up kafka 2>&1", NULL};
+    cr_assert_eq(command_run(stack_root(), argv, &output), 1, "%s", output);
+    cr_assert_not_null(strstr(output, "too little room"), "%s", output);
+    free(output);
+}
+
 /* The servers refuse or stop, as they like; `up` brings back those that stopped. The services are
  * the same processes as before, and all that was accepted comes to its end. */
 Test(faults_disk, is_full)
@@ -62,6 +73,8 @@ Test(faults_disk, is_full)
         cr_assert(stack_part(services[i], &before[i]));
     cr_assert(CLOCK_UNTIL(60, (fill(), says_full("postgres") && says_full("kafka"))));
     harm_last(FULL_S);
+    cr_assert(CLOCK_UNTIL(60, (fill(), stack_part("kafka", &after) && after.pid == 0)));
+    expect_no_start();
     cr_assert_eq(unlink(other), 0);
     cr_assert_eq(
         command_run(stack_root(), (const char *const[]){"deploy/up", "--no-order", NULL}, NULL), 0);
