@@ -136,7 +136,10 @@ bool fault_fill(const struct site *site, struct fault *fault)
     return filler(site, fault, path, sizeof path) && fill(path, O_CREAT);
 }
 
-/* PostgreSQL refuses what needs a file to grow, or is gone. */
+/* PostgreSQL refuses what needs a file to grow, or is gone. Sessions too: each of them writes that
+ * file when it is not there, as after a table was made. */
+#define NO_INIT_FILE "could not write init file"
+
 static bool postgres_is_full(const struct site *site, struct fault *fault)
 {
     const char *const names[] = {"dbname", "connect_timeout", NULL};
@@ -158,6 +161,8 @@ static bool postgres_is_full(const struct site *site, struct fault *fault)
             fault_saw(fault, "PostgreSQL says: %s",
                       PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY));
         PQclear(result);
+    } else if (strstr(PQerrorMessage(connection), NO_INIT_FILE) != NULL) {
+        full = fault_saw(fault, "PostgreSQL takes no session: " NO_INIT_FILE);
     }
     PQfinish(connection);
     return full;
