@@ -34,7 +34,7 @@ start_service() (
 # curl for our own servers: without the caller's proxy and curlrc.
 http() { curl -q --noproxy '*' -sS "$@"; }
 
-# By its port.
+# probe_live PORT: does it answer, though it may have no server to work with? If not, prints why.
 probe_live() { http -f -m 3 -o /dev/null "http://127.0.0.1:$1/livez" 2>&1; }
 
 # Prints why a service is not ready, or what it goes on without.

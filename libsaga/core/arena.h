@@ -20,8 +20,7 @@ void *arena_alloc(struct arena *arena, size_t size);
 struct saga_text arena_copy(struct arena *arena, struct saga_text text);
 /* True once `used` has passed size_max: take no more messages into this batch. */
 bool arena_full(const struct arena *arena);
-/* A place in it, and back: what was handed out since is gone, and its memory is handed out again.
- */
+/* A place in it, and back there: what was handed out since is gone, and handed out again. */
 struct arena_mark {
     struct arena_chunk *current;
     size_t chunk_used, used;

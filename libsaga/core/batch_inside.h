@@ -51,8 +51,8 @@ struct saga_tx {
 struct batch {
     const struct saga_service *service;
     struct arena arena;
-    struct arena_mark
-        begun; /* the messages lie before it, and what a try makes of them behind it */
+    /* The messages lie before it, and what a try makes of them behind it. */
+    struct arena_mark begun;
     bool is_begun;
     struct batch_message *messages;
     size_t messages_count, messages_max;

@@ -44,8 +44,8 @@ enum http_refusal {
     HTTP_MALFORMED,       /* 400: a field that is none, or several Hosts */
     HTTP_AMBIGUOUS,       /* 400: it is in doubt where the body ends */
     HTTP_LATE,            /* 408: it took too long; maybe it has no method and an empty path */
-    HTTP_BODY_TOO_LARGE,  /* 413 */
-    HTTP_TARGET_TOO_LONG, /* 414 */
+    HTTP_BODY_TOO_LARGE,  /* 413, also a chunk's extension without end */
+    HTTP_TARGET_TOO_LONG, /* 414, also one with too many arguments */
     HTTP_HEAD_TOO_LARGE,  /* 431 */
 };
 

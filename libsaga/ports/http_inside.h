@@ -23,7 +23,7 @@ struct http_connection {
     struct http_exchange *exchange; /* of its request, or NULL */
     enum http_phase phase;
     int64_t since_us; /* of the phase */
-    bool used, cut;   /* has had a request before; its time was over */
+    bool used, cut;   /* has had a request before; no more is heard of it */
     bool hurried;     /* see http_connection_hurry */
     int64_t seen; /* bytes that libmicrohttpd had read when it seemed to be stuck; 0: it did not */
     struct http_connection *next, *prev;

@@ -166,8 +166,7 @@ void relay_publish(struct engine *engine)
 
 /* ---- between batches ---- */
 
-/* Sends a row of the table; one that is out or was parked already is passed over. False: not now.
- */
+/* Sends a row of the table; one that is out or was parked is passed over. False: not now. */
 static bool catch_up_row(struct engine *engine, struct arena *arena, struct lane *lane,
                          const struct outbox_row *row)
 {
@@ -381,9 +380,9 @@ void relay_work(struct engine *engine)
     if (engine->producer != NULL)
         kafka_producer_serve(engine->producer);
     engine->next_reports_us = now_us + REPORTS_US;
+    /* Before it is dropped: what is refused at once may be more than there is room for. */
     if (engine->refused_count > 0)
-        park_refused(
-            engine); /* first: what is refused at once may be more than there is room for */
+        park_refused(engine);
     if (engine->producer_dead)
         drop_producer(engine);
     if (engine->producer == NULL && now_us >= engine->next_producer_us)

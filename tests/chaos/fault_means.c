@@ -17,6 +17,8 @@
 
 #define HOUR_S 3600
 #define RIGHT_S 10
+/* PostgreSQL, of a session that begins when this file is not there, as after a table was made. */
+#define NO_INIT_FILE "could not write init file"
 #define PATH_SIZE 300
 
 /* ---- memory ---- */
@@ -136,10 +138,7 @@ bool fault_fill(const struct site *site, struct fault *fault)
     return filler(site, fault, path, sizeof path) && fill(path, O_CREAT);
 }
 
-/* PostgreSQL refuses what needs a file to grow, or is gone. Sessions too: each of them writes that
- * file when it is not there, as after a table was made. */
-#define NO_INIT_FILE "could not write init file"
-
+/* PostgreSQL refuses what needs a file to grow, or is gone. */
 static bool postgres_is_full(const struct site *site, struct fault *fault)
 {
     const char *const names[] = {"dbname", "connect_timeout", NULL};
