@@ -3,9 +3,12 @@
  * looks. Deadlines may come early or late; nothing is lost or done twice.
  */
 #include <criterion/criterion.h>
+#include <limits.h>
+#include <semaphore.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "support/clock.h"
@@ -13,10 +16,8 @@
 #include "support/harm.h"
 #include "support/stack.h"
 
-/* $LIB is the dynamic loader's: the folder of this machine's libraries. */
-#define PRELOAD "LD_PRELOAD=/usr/$LIB/faketime/libfaketimeMT.so.1"
-
 static char file[256];
+static pid_t strayed; /* the process with a clock of its own */
 
 /* The library reads its file once a second. */
 static void clock_is(const char *offset)
@@ -34,19 +35,21 @@ static void begin(void)
 {
     /* Goes with the stack, whatever becomes of this process. */
     snprintf(file, sizeof file, "%s/log/clock", getenv("SAGA_STATE_DIR"));
-    setenv("FAKETIME_TIMESTAMP_FILE", file, 1);
-    setenv("FAKETIME_CACHE_DURATION", "1", 1);
-    setenv("FAKETIME_DONT_FAKE_MONOTONIC", "1", 1);
-    /* Else waits by the monotonic clock are over at once, and threads spin. */
-    setenv("FAKETIME_FORCE_MONOTONIC_FIX", "0", 1);
     clock_is("+0");
     harm_attach();
 }
 
+/* What libfaketime shares between processes stays behind one that is killed. */
 static void end(void)
 {
+    char name[32];
+
     stack_signal("payment-svc", SIGCONT);
     unlink(file);
+    snprintf(name, sizeof name, "/faketime_shm_%d", (int)strayed);
+    shm_unlink(name);
+    snprintf(name, sizeof name, "/faketime_sem_%d", (int)strayed);
+    sem_unlink(name);
 }
 
 TestSuite(faults_clock, .init = begin, .fini = end, .timeout = 300);
@@ -58,6 +61,18 @@ static bool says(enum db db, const char *when)
     snprintf(sql, sizeof sql, "SELECT count(*) FROM outbox WHERE created_at %s interval '50 min'",
              when);
     return db_int(db, sql, NULL) > 0;
+}
+
+static void give_clock(const char *service)
+{
+    char setting[PATH_MAX + 64];
+    struct stack_part part;
+
+    snprintf(setting, sizeof setting, "SAGA_TEST_ENTER=%s/tests/support/own-clock", stack_root());
+    setenv("SAGA_TEST_CLOCK", file, 1);
+    cr_assert(stack_restart(service, setting));
+    cr_assert(stack_part(service, &part));
+    strayed = part.pid;
 }
 
 static void jump(enum db db, const char *offset, const char *when, struct traffic *traffic)
@@ -83,7 +98,7 @@ static int64_t overdue(const char *and)
 Test(faults_clock, of_order_svc_jumps_an_hour_both_ways)
 {
     struct traffic *traffic = harm_begin();
-    cr_assert(stack_restart("order-svc", PRELOAD));
+    give_clock("order-svc");
     harm_wait_accepted(traffic);
     int64_t early = overdue("deadline_at > now() + interval '5 min'");
     cr_assert(stack_signal("payment-svc", SIGSTOP));
@@ -110,7 +125,7 @@ Test(faults_clock, of_payment_svc_jumps_an_hour_both_ways)
 {
     struct traffic *traffic = harm_begin();
     int64_t before = overdue("true");
-    cr_assert(stack_restart("payment-svc", PRELOAD));
+    give_clock("payment-svc");
     harm_wait_accepted(traffic);
     jump(DB_PAYMENT, "+3600", "> now() +", traffic);
     jump(DB_PAYMENT, "-3600", "< now() -", traffic);
