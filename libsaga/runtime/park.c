@@ -30,6 +30,8 @@ static const struct saga_shape again_shape =
                SAGA_FIELD(struct park_row, reason, SAGA_STRING));
 static const struct saga_shape id_shape =
     SAGA_SHAPE(struct park_row, SAGA_FIELD(struct park_row, id, SAGA_INT64));
+static const struct saga_shape order_shape =
+    SAGA_SHAPE(struct park_row, SAGA_FIELD(struct park_row, order_id, SAGA_UUID));
 
 /* ---- bytes as text ---- */
 
@@ -237,29 +239,38 @@ static struct park_row *park_row(struct engine *engine, const struct batch_messa
 
 void park_send(struct engine *engine, size_t from, size_t to)
 {
+    struct {
+        const void **rows;
+        size_t count;
+    } fresh, again, gone, moved;
     struct arena *arena = batch_arena(engine->batch);
-    const void **fresh = arena_alloc(arena, (to - from + 1) * sizeof *fresh);
-    const void **again = arena_alloc(arena, (to - from + 1) * sizeof *again);
-    const void **gone = arena_alloc(arena, (to - from + 1) * sizeof *gone);
-    size_t fresh_count = 0, again_count = 0, gone_count = 0;
+    fresh.rows = arena_alloc(arena, (to - from + 1) * sizeof *fresh.rows);
+    again.rows = arena_alloc(arena, (to - from + 1) * sizeof *again.rows);
+    gone.rows = arena_alloc(arena, (to - from + 1) * sizeof *gone.rows);
+    moved.rows = arena_alloc(arena, (to - from + 1) * sizeof *moved.rows);
+    fresh.count = again.count = gone.count = moved.count = 0;
     for (size_t i = from; i < to; i++) {
         const struct batch_message *message = batch_at(engine->batch, i);
         if (message->in.command != NULL || (!parked(message) && message->letter == 0))
             continue;
         struct park_row *row = park_row(engine, message);
         if (!parked(message))
-            gone[gone_count++] = row;
+            gone.rows[gone.count++] = row;
         else if (message->letter != 0)
-            again[again_count++] = row;
+            again.rows[again.count++] = row;
         else
-            fresh[fresh_count++] = row;
+            fresh.rows[fresh.count++] = row;
+        if (!parked(message) || row->state == PARK_HELD)
+            moved.rows[moved.count++] = row;
     }
-    if (fresh_count > 0)
-        engine_send_rows(engine, sql_park, &park_shape, fresh, fresh_count);
-    if (again_count > 0)
-        engine_send_rows(engine, sql_park_again, &again_shape, again, again_count);
-    if (gone_count > 0) {
-        engine_send_rows(engine, sql_release_held, &id_shape, gone, gone_count);
-        engine_send_rows(engine, sql_mark_redriven, &id_shape, gone, gone_count);
-    }
+    if (fresh.count > 0)
+        engine_send_rows(engine, sql_park, &park_shape, fresh.rows, fresh.count);
+    if (again.count > 0)
+        engine_send_rows(engine, sql_park_again, &again_shape, again.rows, again.count);
+    if (gone.count > 0)
+        engine_send_rows(engine, sql_mark_redriven, &id_shape, gone.rows, gone.count);
+    /* Also who was just held: what it waits for, a person may have discarded before it came again.
+     */
+    if (moved.count > 0)
+        engine_send_rows(engine, sql_release_held, &order_shape, moved.rows, moved.count);
 }

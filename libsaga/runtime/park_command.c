@@ -72,19 +72,23 @@ static int redrive(struct pg *pg, int64_t id)
 static int discard(struct pg *pg, int64_t id)
 {
     struct arena arena = {0};
-    struct pg_result *result = NULL;
+    struct pg_result *locked = NULL, *result = NULL;
     struct pg_param param = pg_int(&arena, id);
-    const void *const letters[] = {&id};
-    struct pg_param ids = pg_array(&arena, SAGA_INT64, letters, 1, 0);
     pg_send(pg, sql_begin, NULL, 0, NULL);
-    pg_send(pg, sql_lock_letters, &param, 1, NULL);
-    pg_send(pg, sql_discard_letter, &param, 1, &result);
-    pg_send(pg, sql_release_held, &ids, 1, NULL);
-    pg_send(pg, sql_commit, NULL, 0, NULL);
+    pg_send(pg, sql_lock_letters, &param, 1, &locked);
     enum pg_status status = pg_sync(pg);
+    if (status == PG_OK) {
+        struct saga_text order = pg_result_bytes(locked, 0, 0);
+        struct pg_param orders = pg_keys(&arena, SAGA_UUID, &order, order.at != NULL);
+        pg_send(pg, sql_discard_letter, &param, 1, &result);
+        pg_send(pg, sql_release_held, &orders, 1, NULL);
+        pg_send(pg, sql_commit, NULL, 0, NULL);
+        status = pg_sync(pg);
+    }
     bool found = status == PG_OK && pg_result_count(result) == 1;
     if (status == PG_OK && !found)
         fprintf(stderr, "dead-letters: there is no %lld\n", (long long)id);
+    pg_result_free(locked);
     arena_free(&arena);
     return done(pg, result, status) != 0 || !found;
 }

@@ -12,6 +12,7 @@
 #include "support/clock.h"
 #include "support/command.h"
 #include "support/db.h"
+#include "support/groups.h"
 #include "support/http.h"
 #include "support/letters.h"
 #include "support/orders.h"
@@ -159,15 +160,20 @@ Test(letters, a_mended_record_is_redriven)
     order_answer_free(&answer);
 }
 
+static void say_payment_failed(const char *order_id, const char *reason)
+{
+    char value[128];
+    snprintf(value, sizeof value, "{\"order_id\":\"%s\",\"reason\":\"%s\"}", order_id, reason);
+    say("payment-svc", "payment.failed", order_id, value);
+}
+
 /* A readable one that can never be handled holds up the later ones of its order, and only those. */
 Test(letters, a_parked_message_holds_up_its_order_only)
 {
     cr_assert(stack_signal("inventory-svc", SIGSTOP));
     struct order_answer answer = order_send(order_body(NULL, NULL, NULL), NULL);
     cr_assert(order_reaches(answer.id, "paid", SOON_S));
-    char value[128];
-    snprintf(value, sizeof value, "{\"order_id\":\"%s\",\"reason\":\"bad_karma\"}", answer.id);
-    say("payment-svc", "payment.failed", answer.id, value);
+    say_payment_failed(answer.id, "bad_karma");
     const char *parked = "SELECT count(*) FROM dead_letter WHERE order_id = $1::uuid AND state = 0"
                          " AND reason = 'unknown_reason'";
     const char *waiting =
@@ -188,6 +194,49 @@ Test(letters, a_parked_message_holds_up_its_order_only)
     cr_assert(CLOCK_UNTIL(SOON_S, parked_in(DB_ORDER) == 0));
     order_answer_free(&answer);
     order_answer_free(&other);
+}
+
+/* The number of the order's dead letter in order_db that is parked and was tried so often; waits
+ * for it. To be freed. */
+static char *letter_of(const char *order_id, int attempts)
+{
+    char sql[160];
+    snprintf(sql, sizeof sql,
+             "SELECT id::text FROM dead_letter WHERE order_id = $1::uuid AND state = 0"
+             " AND attempts = %d",
+             attempts);
+    char *id = NULL;
+    cr_assert(CLOCK_UNTIL(SOON_S, (id = db_text(DB_ORDER, sql, order_id)) != NULL));
+    return id;
+}
+
+/* A record that was parked and discarded is read again, as after a crash, and there is one of its
+ * order behind it now: nobody will ever redrive or discard what that one would wait for. It is
+ * tried; that a completed order was not paid is then not believed either. */
+Test(letters, what_comes_behind_a_discarded_one_is_not_left_behind)
+{
+    const char *bootstrap = stack_address("KAFKA_BOOTSTRAP");
+    struct order_answer answer = order_send(order_body(NULL, NULL, NULL), "Prefer: wait=20\r\n");
+    cr_assert_str_eq(order_text(&answer, "status"), "completed");
+    say_payment_failed(answer.id, "bad_karma");
+    char *letter = letter_of(answer.id, 1);
+    free(letters_command("order-svc", "discard", letter));
+    int32_t partition = (int32_t)db_int(
+        DB_ORDER, "SELECT record_partition FROM dead_letter WHERE order_id = $1::uuid", answer.id);
+    int64_t offset = db_int(
+        DB_ORDER, "SELECT record_offset FROM dead_letter WHERE order_id = $1::uuid", answer.id);
+    free(letter);
+    cr_assert(stack_kill("order-svc"));
+    cr_assert(groups_forget(bootstrap, "order-svc"));
+    cr_assert(groups_store(bootstrap, "order-svc", "payment.failed", partition, offset));
+    say_payment_failed(answer.id, "card_declined");
+    cr_assert(stack_up("order-svc", NULL));
+    letter = letter_of(answer.id, 2);
+    free(letters_command("order-svc", "discard", letter));
+    free(letter);
+    IS(DB_ORDER, 2, "SELECT count(*) FROM dead_letter WHERE order_id = $1::uuid AND state = 3",
+       answer.id);
+    order_answer_free(&answer);
 }
 
 static int64_t lag_of(const char *address, const char *topic)
