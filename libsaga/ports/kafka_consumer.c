@@ -13,8 +13,8 @@
 #define TELL_AGAIN_US 10000000
 
 static const char *const settings[][2] = {
-    /* A first start is told apart from an offset that has gone (kafka_offsets.c): so never silently
-     * skip or repeat. */
+    /* What becomes of an offset that the partition does not have is told (kafka_offsets.c): so
+     * never silently skip or repeat. */
     {"auto.offset.reset", "error"},
     {"enable.auto.commit", "false"},
     {"enable.auto.offset.store", "false"},

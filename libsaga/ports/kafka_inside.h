@@ -13,7 +13,7 @@ struct kafka_position {
     bool assigned;
     bool lost; /* what should be read next is gone: nothing is read until somebody decides */
     uint32_t readings; /* begun so far: a record of an earlier one is not stored */
-    int64_t start;     /* where this reading began: for the lag; -1: at the beginning */
+    int64_t start;     /* where this reading began */
     int64_t next;      /* where it would go on: behind the last record taken, or start */
     int64_t stored;    /* next offset to read; -1: nothing was stored in this reading */
     int64_t committed; /* handed to rd_kafka_commit, and not failed since */

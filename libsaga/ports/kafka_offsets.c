@@ -40,7 +40,6 @@ struct kafka_position *kafka_find_position(struct kafka_consumer *consumer, stru
     return &topic->positions[partition];
 }
 
-/* start: an offset, or -1 for the beginning. */
 static void begin_reading(struct kafka_position *position, int64_t start)
 {
     *position = (struct kafka_position){.assigned = true,
@@ -168,9 +167,8 @@ static bool find_low(struct kafka_consumer *consumer, const char *topic, int32_t
     return err == 0;
 }
 
-/* Where to begin: at the committed offset; a group that has none begins at the beginning, unless
- * there was something before it: then at none (OFFSET_INVALID). Asked here because only here "none"
- * and "gone" can be told apart. */
+/* Where to begin: at the committed offset; a group that has none begins at the first there ever
+ * was. Where that is gone the broker says so when it is fetched, for each partition when it can. */
 static bool find_starts(struct kafka_consumer *consumer, rd_kafka_topic_partition_list_t *list)
 {
     rd_kafka_resp_err_t err = rd_kafka_committed(consumer->client, list, LOOK_UP_MS);
@@ -181,17 +179,9 @@ static bool find_starts(struct kafka_consumer *consumer, rd_kafka_topic_partitio
                  rd_kafka_err2str(err));
         return false;
     }
-    for (int i = 0; i < list->cnt; i++) {
-        rd_kafka_topic_partition_t *one = &list->elems[i];
-        int64_t low;
-        if (one->offset >= 0)
-            continue;
-        if (!find_low(consumer, one->topic, one->partition, &low))
-            return false;
-        one->offset = low > 0 ? RD_KAFKA_OFFSET_INVALID : RD_KAFKA_OFFSET_BEGINNING;
-        if (low > 0)
-            tell_lost(consumer, one->topic, one->partition, 0, low);
-    }
+    for (int i = 0; i < list->cnt; i++)
+        if (list->elems[i].offset < 0)
+            list->elems[i].offset = 0;
     return true;
 }
 
@@ -240,17 +230,12 @@ static void on_assign(struct kafka_consumer *consumer, rd_kafka_topic_partition_
         const rd_kafka_topic_partition_t *one = &list->elems[i];
         struct kafka_position *position =
             kafka_find_position(consumer, saga_text(one->topic), one->partition);
-        if (position == NULL)
-            continue;
-        begin_reading(position, one->offset >= 0 ? one->offset : -1);
-        position->lost = one->offset == RD_KAFKA_OFFSET_INVALID;
+        if (position != NULL)
+            begin_reading(position, one->offset);
     }
     consumer->assigned = (size_t)list->cnt;
     consumer->joined = joined;
     pthread_mutex_unlock(&consumer->lock);
-    for (int i = list->cnt; i-- > 0;)
-        if (list->elems[i].offset == RD_KAFKA_OFFSET_INVALID)
-            rd_kafka_topic_partition_list_del_by_idx(list, i);
     rd_kafka_assign(consumer->client, list);
 }
 
@@ -306,7 +291,7 @@ static void assign_again(struct kafka_consumer *consumer)
             const struct kafka_position *position = &topic->positions[n];
             if (position->assigned && !position->lost)
                 rd_kafka_topic_partition_list_add(list, topic->name, (int32_t)n)->offset =
-                    position->next < 0 ? RD_KAFKA_OFFSET_BEGINNING : position->next;
+                    position->next;
         }
     }
     pthread_mutex_unlock(&consumer->lock);
@@ -318,7 +303,7 @@ static void assign_again(struct kafka_consumer *consumer)
 static bool find_one_again(struct kafka_consumer *consumer, const rd_kafka_message_t *message)
 {
     char what[200];
-    int64_t low, offset = message->offset < 0 ? 0 : message->offset; /* the beginning: it was 0 */
+    int64_t low, offset = message->offset;
     const char *topic = rd_kafka_topic_name(message->rkt);
     if (!find_low(consumer, topic, message->partition, &low))
         return false;
@@ -332,7 +317,7 @@ static bool find_one_again(struct kafka_consumer *consumer, const rd_kafka_messa
     if (ours && lost)
         position->lost = true;
     else if (ours)
-        begin_reading(position, -1);
+        begin_reading(position, low);
     pthread_mutex_unlock(&consumer->lock);
     if (!ours)
         return false;
@@ -340,8 +325,6 @@ static bool find_one_again(struct kafka_consumer *consumer, const rd_kafka_messa
         tell_lost(consumer, topic, message->partition, offset, low);
         return false;
     }
-    if (message->offset < 0) /* it was only not told at once */
-        return true;
     snprintf(what, sizeof what,
              "%.60s/%d: offset %lld is beyond the end: a new topic, read from its beginning", topic,
              (int)message->partition, (long long)offset);
@@ -379,14 +362,10 @@ void kafka_consumer_lags(struct kafka_consumer *consumer,
             const struct kafka_position *position = &topic->positions[n];
             if (!position->assigned)
                 continue;
-            int64_t low = -1, high = -1, next = position->stored;
+            int64_t low = -1, high = -1;
+            int64_t next = position->stored < 0 ? position->start : position->stored;
             rd_kafka_get_watermark_offsets(consumer->client, topic->name, (int32_t)n, &low, &high);
-            if (next < 0)
-                next = position->start >= 0 ? position->start : low;
-            each(opaque, topic->name, (int32_t)n,
-                 high < 0 || next < 0 ? -1
-                 : high > next        ? high - next
-                                      : 0);
+            each(opaque, topic->name, (int32_t)n, high < 0 ? -1 : high > next ? high - next : 0);
         }
     }
     pthread_mutex_unlock(&consumer->lock);

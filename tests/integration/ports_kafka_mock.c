@@ -32,7 +32,6 @@ TestSuite(kafka_mock, .init = on_mock, .fini = mock_gone, .timeout = 120);
 
 #define PRODUCE 0
 #define FETCH 1
-#define LIST_OFFSETS 2
 #define OFFSET_FETCH 9
 
 static void push_errors(int16_t request, rd_kafka_resp_err_t error, size_t count)
@@ -161,17 +160,18 @@ Test(kafka_mock, offsets_that_cannot_be_looked_up)
     end_consumer(consumer);
 }
 
-/* A leader that changes just then, between the two look-ups that there are of a beginning. Nothing
- * is gone. */
-Test(kafka_mock, a_beginning_that_is_not_told_at_once)
+/* A partition that has no leader when a group reads for the first time. The others are read. */
+Test(kafka_mock, a_partition_without_leader_does_not_keep_the_others_unread)
 {
-    enum { LOOK_UPS = 4 }; /* for each partition its beginning and its end */
-    rd_kafka_resp_err_t errors[LOOK_UPS + 1] = {[LOOK_UPS] =
-                                                    RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART};
     produce(0, 100);
-    rd_kafka_mock_push_request_errors_array(mock, LIST_OFFSETS, LOOK_UPS + 1, errors);
+    cr_assert_eq(rd_kafka_mock_partition_set_leader(mock, topic, 0, -1), 0);
     struct kafka_consumer *consumer = new_consumer();
+    cr_assert(takes(consumer, 1), "%s", kafka_consumer_error(consumer));
+    for (size_t i = 0; i < taken_count; i++)
+        cr_assert_eq(taken[i].partition, 1);
+    cr_assert_eq(rd_kafka_mock_partition_set_leader(mock, topic, 0, 1), 0);
     cr_assert(takes(consumer, 100), "%zu, %s", taken_count, told ? told : "");
+    cr_assert_null(kafka_consumer_error(consumer));
     cr_assert_null(kafka_consumer_lost(consumer), "%s", kafka_consumer_lost(consumer));
     end_consumer(consumer);
 }
