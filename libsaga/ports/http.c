@@ -156,12 +156,18 @@ static enum MHD_Result look_at_field(void *opaque, enum MHD_ValueKind kind, cons
     return MHD_YES;
 }
 
+/* As libmicrohttpd has it, and goes by it. */
+static const char *raw_header(const struct http_exchange *exchange, const char *name)
+{
+    return MHD_lookup_connection_value(exchange->connection->library, MHD_HEADER_KIND, name);
+}
+
 /* Whether it is in doubt where the body ends: who stands before us may have read it otherwise, and
  * taken for a second request what we take for the body, or the other way round (RFC 9112, 6.3).
  * HTTP/1.0 has no chunks: who speaks it and sends them is passing on what he has not read (6.1). */
 static bool is_ambiguous(const struct http_exchange *exchange, const char *version)
 {
-    const char *encoding = http_header(exchange, "Transfer-Encoding");
+    const char *encoding = raw_header(exchange, "Transfer-Encoding");
     size_t lengths = http_header_count(exchange, "Content-Length");
     if (encoding == NULL)
         return lengths > 1;
@@ -184,7 +190,7 @@ static enum http_refusal refusal(struct http_exchange *exchange, const char *ver
         return HTTP_MALFORMED;
     if (is_ambiguous(exchange, version))
         return HTTP_AMBIGUOUS;
-    const char *length = http_header(exchange, "Content-Length");
+    const char *length = raw_header(exchange, "Content-Length");
     if (length != NULL && strtoull(length, NULL, 10) > HTTP_BODY_MAX)
         return HTTP_BODY_TOO_LARGE;
     return HTTP_NOT_REFUSED;
@@ -224,7 +230,7 @@ static enum MHD_Result take_body(struct http_exchange *exchange, const char *dat
     size_t len = *size;
     *size = 0;
     if (exchange->body == NULL) {
-        const char *length = http_header(exchange, "Content-Length");
+        const char *length = raw_header(exchange, "Content-Length");
         exchange->body_size = length ? strtoull(length, NULL, 10) : HTTP_BODY_MAX;
         exchange->body = arena_alloc(&exchange->arena, exchange->body_size);
     }
@@ -433,9 +439,19 @@ const char *http_query(const struct http_exchange *exchange, const char *name)
     return MHD_lookup_connection_value(exchange->connection->library, MHD_GET_ARGUMENT_KIND, name);
 }
 
-const char *http_header(const struct http_exchange *exchange, const char *name)
+/* Blanks around it are not part of a value (RFC 9110, 5.5); libmicrohttpd leaves those behind it.
+ */
+static struct saga_text trimmed(const char *value)
 {
-    return MHD_lookup_connection_value(exchange->connection->library, MHD_HEADER_KIND, name);
+    struct saga_text text = saga_text(value);
+    while (text.len > 0 && (text.at[text.len - 1] == ' ' || text.at[text.len - 1] == '\t'))
+        text.len--;
+    return text;
+}
+
+struct saga_text http_header(const struct http_exchange *exchange, const char *name)
+{
+    return trimmed(raw_header(exchange, name));
 }
 
 struct header_count {
@@ -475,8 +491,9 @@ static enum MHD_Result join_header(void *opaque, enum MHD_ValueKind kind, const 
     struct joined *joined = opaque;
     if (strcasecmp(name, joined->name) != 0)
         return MHD_YES;
-    joined->len += (size_t)sprintf(joined->to + joined->len, "%s%s", joined->len ? ", " : "",
-                                   value ? value : "");
+    struct saga_text text = trimmed(value);
+    joined->len += (size_t)sprintf(joined->to + joined->len, "%s%.*s", joined->len ? ", " : "",
+                                   (int)text.len, text.len > 0 ? text.at : "");
     return MHD_YES;
 }
 
@@ -484,7 +501,7 @@ struct saga_text http_header_joined(struct http_exchange *exchange, const char *
 {
     size_t count = http_header_count(exchange, name);
     if (count <= 1)
-        return saga_text(http_header(exchange, name));
+        return http_header(exchange, name);
     struct joined joined = {.name = name};
     joined.to = arena_alloc(&exchange->arena, 2 * HTTP_HEADERS_MAX);
     MHD_get_connection_values(exchange->connection->library, MHD_HEADER_KIND, join_header, &joined);

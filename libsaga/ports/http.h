@@ -85,7 +85,8 @@ const char *http_method(const struct http_exchange *exchange);
 struct saga_text http_path(const struct http_exchange *exchange);
 /* Decoded; NULL: none. */
 const char *http_query(const struct http_exchange *exchange, const char *name);
-const char *http_header(const struct http_exchange *exchange, const char *name); /* NULL: none */
+/* Without blanks around it; absent: none. The first, if there are several. */
+struct saga_text http_header(const struct http_exchange *exchange, const char *name);
 /* All of that name as one, joined by ", " (RFC 9110, 5.3); absent: none. In the arena. */
 struct saga_text http_header_joined(struct http_exchange *exchange, const char *name);
 /* How often the header is there (a repeated Content-Type or Idempotency-Key is an error). */

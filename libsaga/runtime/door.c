@@ -126,14 +126,16 @@ void door_count(struct saga_request *request, int status)
 /* The caller's if it is sane: it goes into logs and headers. */
 static void set_id(struct saga_request *request)
 {
-    const char *given = http_header(request->exchange, "X-Request-Id");
-    size_t len = given ? strlen(given) : 0;
-    bool sane = len > 0 && len < sizeof request->id;
-    for (size_t i = 0; sane && i < len; i++)
-        sane = (given[i] >= '0' && given[i] <= '9') || (given[i] >= 'a' && given[i] <= 'z') ||
-               (given[i] >= 'A' && given[i] <= 'Z') || strchr("._-", given[i]) != NULL;
+    struct saga_text given = http_header(request->exchange, "X-Request-Id");
+    bool sane = given.len > 0 && given.len < sizeof request->id;
+    for (size_t i = 0; sane && i < given.len; i++) {
+        char c = given.at[i];
+        sane = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+               memchr("._-", c, 3) != NULL;
+    }
     if (sane) {
-        memcpy(request->id, given, len + 1);
+        memcpy(request->id, given.at, given.len);
+        request->id[given.len] = '\0';
         return;
     }
     struct saga_uuid id = system_uuid7();
@@ -143,7 +145,7 @@ static void set_id(struct saga_request *request)
 static void set_trace(struct saga_request *request)
 {
     static const char hex[] = "0123456789abcdef";
-    struct saga_text given = saga_text(http_header(request->exchange, "traceparent"));
+    struct saga_text given = http_header(request->exchange, "traceparent");
     if (http_header_count(request->exchange, "traceparent") == 1 && traceparent_valid(given)) {
         request->traceparent = arena_copy(http_arena(request->exchange), given);
         return;
@@ -179,11 +181,14 @@ static struct saga_request *new_request(struct door *door, struct http_exchange 
 
 static bool is_json(const struct http_exchange *exchange)
 {
-    const char *type = http_header(exchange, "Content-Type");
-    if (type == NULL || http_header_count(exchange, "Content-Type") != 1)
+    static const char json[] = "application/json";
+    struct saga_text type = http_header(exchange, "Content-Type");
+    size_t len = 0;
+    if (http_header_count(exchange, "Content-Type") != 1)
         return false;
-    size_t len = strcspn(type, "; \t");
-    return len == strlen("application/json") && strncasecmp(type, "application/json", len) == 0;
+    while (len < type.len && memchr("; \t", type.at[len], 3) == NULL)
+        len++;
+    return len == strlen(json) && strncasecmp(type.at, json, len) == 0;
 }
 
 static void on_request(void *opaque, struct http_exchange *exchange)

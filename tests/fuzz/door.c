@@ -94,12 +94,12 @@ const char *http_query(const struct http_exchange *exchange, const char *name)
     return NULL; /* inventory-svc has no parameters */
 }
 
-const char *http_header(const struct http_exchange *exchange, const char *name)
+struct saga_text http_header(const struct http_exchange *exchange, const char *name)
 {
     for (size_t i = 0; i < exchange->fields_count; i++)
         if (strcasecmp(exchange->fields[i].name, name) == 0)
-            return exchange->fields[i].value;
-    return NULL;
+            return saga_text(exchange->fields[i].value);
+    return (struct saga_text){0};
 }
 
 size_t http_header_count(const struct http_exchange *exchange, const char *name)
@@ -112,7 +112,7 @@ size_t http_header_count(const struct http_exchange *exchange, const char *name)
 
 struct saga_text http_header_joined(struct http_exchange *exchange, const char *name)
 {
-    return saga_text(http_header(exchange, name));
+    return http_header(exchange, name);
 }
 
 struct saga_text http_body(const struct http_exchange *exchange)

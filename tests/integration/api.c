@@ -280,7 +280,8 @@ Test(api, keys_are_checked)
     }
 }
 
-/* The order as understood is what counts: member order, spaces and absent defaults do not. */
+/* The order as understood is what counts: member order, spaces and absent defaults do not; nor do
+ * blanks around the key. */
 Test(api, a_key_knows_the_order_however_it_is_written)
 {
     char headers[80];
@@ -291,7 +292,7 @@ Test(api, a_key_knows_the_order_however_it_is_written)
                    "\"quantity\":1,\"unit_amount\":5}],\"payment_method\":\"pm_card\","
                    "\"shipping_address\":{\"country\":\"DE\"}}",
                    headers);
-    snprintf(headers, sizeof headers, "Idempotency-Key: \"w-%lld\"\r\n", now);
+    snprintf(headers, sizeof headers, "Idempotency-Key: \t \"w-%lld\" \t\r\n", now);
     struct order_answer again =
         order_send(" { \"metadata\" : {}, \"shipping_address\": { \"country\" : \"DE\" },"
                    "\"payment_method\":\"pm_\\u0063ard\", \"items\":[ {\"unit_amount\":5,"

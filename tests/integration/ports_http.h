@@ -57,8 +57,10 @@ static void on_refused(void *opaque, struct http_exchange *exchange, enum http_r
 {
     (void)opaque, (void)why;
     refused++;
-    const char *id = http_header(exchange, "X-Request-Id");
-    http_answer_header(exchange, "X-Request-Id", id ? id : "none");
+    struct saga_text id = http_header(exchange, "X-Request-Id");
+    char text[64];
+    snprintf(text, sizeof text, "%.*s", (int)id.len, id.len > 0 ? id.at : "");
+    http_answer_header(exchange, "X-Request-Id", id.len > 0 ? text : "none");
     http_answer(exchange, status, "application/problem+json", SAGA_TEXT("{\"by\":\"the port\"}"));
 }
 
