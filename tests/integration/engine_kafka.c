@@ -13,6 +13,8 @@
 #include <librdkafka/rdkafka_mock.h>
 #include <stdatomic.h>
 
+#include "support/clock.h"
+
 #define THINGS 3000
 #define SOON_S 90
 
@@ -72,6 +74,40 @@ static const struct saga_service service = {
 static rd_kafka_t *mock_owner;
 static rd_kafka_mock_cluster_t *mock;
 
+/* Requests by their key, of which the mock has got so many, and owes an error to so many. */
+enum {
+    PRODUCE = 0,
+    FETCH = 1,
+    OFFSET_COMMIT = 8,
+    OFFSET_FETCH = 9,
+    COORDINATOR = 10,
+    JOIN = 11,
+    HEARTBEAT = 12,
+    SYNC = 14,
+    PRODUCER_ID = 22,
+    REQUESTS
+};
+static atomic_int got[REQUESTS], owed[REQUESTS];
+
+/* Only the mock's log tells what it gets. */
+static void on_log(const rd_kafka_t *client, int level, const char *facility, const char *line)
+{
+    static const struct {
+        int request;
+        const char *words;
+    } kinds[] = {{OFFSET_COMMIT, "Received OffsetCommitRequest"},
+                 {COORDINATOR, "Received FindCoordinatorRequest"},
+                 {HEARTBEAT, "Received HeartbeatRequest"}};
+    (void)client, (void)level, (void)facility;
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
+        if (strstr(line, kinds[i].words) == NULL)
+            continue;
+        atomic_fetch_add(&got[kinds[i].request], 1);
+        if (atomic_load(&owed[kinds[i].request]) > 0)
+            atomic_fetch_sub(&owed[kinds[i].request], 1);
+    }
+}
+
 static const char heard_count[] = "SELECT count(*) FROM echo";
 
 /* At least so many. */
@@ -87,7 +123,10 @@ static bool reaches(const char *sql, int64_t count)
 static void begin_kafka(void)
 {
     char why[256];
-    mock_owner = rd_kafka_new(RD_KAFKA_PRODUCER, rd_kafka_conf_new(), why, sizeof why);
+    rd_kafka_conf_t *conf = rd_kafka_conf_new();
+    rd_kafka_conf_set(conf, "debug", "mock", NULL, 0);
+    rd_kafka_conf_set_log_cb(conf, on_log);
+    mock_owner = rd_kafka_new(RD_KAFKA_PRODUCER, conf, why, sizeof why);
     cr_assert_not_null(mock_owner, "%s", why);
     mock = rd_kafka_mock_cluster_new(mock_owner, 1);
     cr_assert_not_null(mock);
@@ -219,57 +258,66 @@ static void all_is_done(void)
 
 /* ---- what goes wrong ---- */
 
-enum {
-    PRODUCE = 0,
-    FETCH = 1,
-    OFFSET_COMMIT = 8,
-    OFFSET_FETCH = 9,
-    COORDINATOR = 10,
-    JOIN = 11,
-    HEARTBEAT = 12,
-    SYNC = 14,
-    PRODUCER_ID = 22
-};
-
 /*
  * The mock does not look at sequence numbers. Where a broker would refuse what follows a record
  * that it did not take, the mock takes it, and librdkafka knows from that acknowledgement that all
  * before it is there as well, which it is not. So errors of a ProduceRequest that librdkafka tries
  * again come while there is no other one (`alone`).
+ *
+ * Nor does the mock see that a connection has gone on which a JoinGroupRequest waits, and it ends
+ * itself when the member comes again. So what makes a client leave its coordinator comes while none
+ * joins (`settled`), and so does what makes it join after that.
  */
 static const struct fault {
     int16_t request;
-    bool alone;
+    enum { AT_ONCE, ALONE, SETTLED } when;
     rd_kafka_resp_err_t error;
 } faults[] = {
-    {PRODUCE, true, RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION},
-    {PRODUCE, true, RD_KAFKA_RESP_ERR_REQUEST_TIMED_OUT},
-    {PRODUCE, true, RD_KAFKA_RESP_ERR_NOT_ENOUGH_REPLICAS},
-    {PRODUCE, true, RD_KAFKA_RESP_ERR_NOT_ENOUGH_REPLICAS_AFTER_APPEND},
-    {PRODUCE, true, RD_KAFKA_RESP_ERR_KAFKA_STORAGE_ERROR},
-    {PRODUCE, true, RD_KAFKA_RESP_ERR_OUT_OF_ORDER_SEQUENCE_NUMBER},
-    {PRODUCE, false, RD_KAFKA_RESP_ERR__TRANSPORT},
-    {PRODUCE, false, RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED},
-    {FETCH, false, RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION},
-    {FETCH, false, RD_KAFKA_RESP_ERR__TRANSPORT},
-    {FETCH, false, RD_KAFKA_RESP_ERR_UNKNOWN},
-    {OFFSET_COMMIT, false, RD_KAFKA_RESP_ERR_REBALANCE_IN_PROGRESS},
-    {OFFSET_COMMIT, false, RD_KAFKA_RESP_ERR_COORDINATOR_LOAD_IN_PROGRESS},
-    {OFFSET_COMMIT, false, RD_KAFKA_RESP_ERR_NOT_COORDINATOR_FOR_GROUP},
-    {OFFSET_COMMIT, false, RD_KAFKA_RESP_ERR_ILLEGAL_GENERATION},
-    {OFFSET_FETCH, false, RD_KAFKA_RESP_ERR_COORDINATOR_LOAD_IN_PROGRESS},
-    {COORDINATOR, false, RD_KAFKA_RESP_ERR_COORDINATOR_NOT_AVAILABLE},
-    {HEARTBEAT, false, RD_KAFKA_RESP_ERR_REBALANCE_IN_PROGRESS},
-    {HEARTBEAT, false, RD_KAFKA_RESP_ERR_ILLEGAL_GENERATION},
-    {HEARTBEAT, false, RD_KAFKA_RESP_ERR_UNKNOWN_MEMBER_ID},
-    {JOIN, false, RD_KAFKA_RESP_ERR_COORDINATOR_LOAD_IN_PROGRESS},
-    {JOIN, false, RD_KAFKA_RESP_ERR_UNKNOWN_MEMBER_ID},
-    {SYNC, false, RD_KAFKA_RESP_ERR_REBALANCE_IN_PROGRESS},
-    {PRODUCER_ID, false, RD_KAFKA_RESP_ERR_COORDINATOR_LOAD_IN_PROGRESS},
+    {PRODUCE, ALONE, RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION},
+    {PRODUCE, ALONE, RD_KAFKA_RESP_ERR_REQUEST_TIMED_OUT},
+    {PRODUCE, ALONE, RD_KAFKA_RESP_ERR_NOT_ENOUGH_REPLICAS},
+    {PRODUCE, ALONE, RD_KAFKA_RESP_ERR_NOT_ENOUGH_REPLICAS_AFTER_APPEND},
+    {PRODUCE, ALONE, RD_KAFKA_RESP_ERR_KAFKA_STORAGE_ERROR},
+    {PRODUCE, ALONE, RD_KAFKA_RESP_ERR_OUT_OF_ORDER_SEQUENCE_NUMBER},
+    {PRODUCE, AT_ONCE, RD_KAFKA_RESP_ERR__TRANSPORT},
+    {PRODUCE, AT_ONCE, RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED},
+    {FETCH, AT_ONCE, RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION},
+    {FETCH, AT_ONCE, RD_KAFKA_RESP_ERR__TRANSPORT},
+    {FETCH, AT_ONCE, RD_KAFKA_RESP_ERR_UNKNOWN},
+    {COORDINATOR, SETTLED, RD_KAFKA_RESP_ERR_COORDINATOR_NOT_AVAILABLE},
+    {OFFSET_COMMIT, AT_ONCE, RD_KAFKA_RESP_ERR_NOT_COORDINATOR_FOR_GROUP},
+    {OFFSET_COMMIT, SETTLED, RD_KAFKA_RESP_ERR_REBALANCE_IN_PROGRESS},
+    {OFFSET_COMMIT, AT_ONCE, RD_KAFKA_RESP_ERR_COORDINATOR_LOAD_IN_PROGRESS},
+    {OFFSET_COMMIT, AT_ONCE, RD_KAFKA_RESP_ERR_ILLEGAL_GENERATION},
+    {OFFSET_FETCH, AT_ONCE, RD_KAFKA_RESP_ERR_COORDINATOR_LOAD_IN_PROGRESS},
+    {HEARTBEAT, AT_ONCE, RD_KAFKA_RESP_ERR_REBALANCE_IN_PROGRESS},
+    {HEARTBEAT, AT_ONCE, RD_KAFKA_RESP_ERR_ILLEGAL_GENERATION},
+    {HEARTBEAT, AT_ONCE, RD_KAFKA_RESP_ERR_UNKNOWN_MEMBER_ID},
+    {JOIN, AT_ONCE, RD_KAFKA_RESP_ERR_COORDINATOR_LOAD_IN_PROGRESS},
+    {JOIN, AT_ONCE, RD_KAFKA_RESP_ERR_UNKNOWN_MEMBER_ID},
+    {SYNC, AT_ONCE, RD_KAFKA_RESP_ERR_REBALANCE_IN_PROGRESS},
+    {PRODUCER_ID, AT_ONCE, RD_KAFKA_RESP_ERR_COORDINATOR_LOAD_IN_PROGRESS},
 };
 #define FAULTS (int)(sizeof faults / sizeof *faults)
 #define TIMES 2
 #define ROUNDS (FAULTS * TIMES)
+
+/* No error is owed that makes a member join, and its heart has beaten since: it has joined. */
+static bool is_settled(void)
+{
+    bool owes =
+        !CLOCK_UNTIL(SOON_S, atomic_load(&owed[OFFSET_COMMIT]) + atomic_load(&owed[COORDINATOR]) +
+                                     atomic_load(&owed[HEARTBEAT]) ==
+                                 0);
+    int beats = atomic_load(&got[HEARTBEAT]);
+    return !owes && CLOCK_UNTIL(SOON_S, atomic_load(&got[HEARTBEAT]) >= beats + 2);
+}
+
+static void push(const struct fault *fault)
+{
+    atomic_fetch_add(&owed[fault->request], 1);
+    rd_kafka_mock_push_request_errors(mock, fault->request, 1, fault->error);
+}
 
 /* Each of them, one after the other, each time with more to do. */
 Test(engine_kafka, errors_under_load)
@@ -278,13 +326,15 @@ Test(engine_kafka, errors_under_load)
         const struct fault *fault = &faults[round % FAULTS];
         struct engine_health health;
         int64_t heard = count_of(person, heard_count);
-        if (fault->alone) {
+        if (fault->when == SETTLED)
+            cr_assert(is_settled());
+        if (fault->when == ALONE) {
             cr_assert(reaches(heard_count, atomic_load(&committed)) && is_quiet(&health));
-            rd_kafka_mock_push_request_errors(mock, fault->request, 1, fault->error);
+            push(fault);
             wish_until(atomic_load(&committed) + 1);
             cr_assert(is_quiet(&health), "%s", health.detail);
         } else {
-            rd_kafka_mock_push_request_errors(mock, fault->request, 1, fault->error);
+            push(fault);
         }
         wish_until(THINGS / ROUNDS * (round + 1));
         /* Until something more was heard: so the next error meets other requests. */
