@@ -53,7 +53,7 @@ port_holder() {
 # detach PART COMMAND...: starts it in a session of its own, with nothing of the caller's but the environment:
 # it survives the terminal, and a pipe or lock of the caller is not held open by it. Its record is written by
 # the process itself before it becomes the command, so that none can run without a record. SAGA_TEST_ENTER: a
-# program of the tests that first goes somewhere else, and becomes the command there.
+# program of the tests that first goes somewhere else, or takes another clock, and becomes the command there.
 detach() {
     local name=$1 log=$STATE/log/$1.log fd size pid
     shift

@@ -439,8 +439,7 @@ const char *http_query(const struct http_exchange *exchange, const char *name)
     return MHD_lookup_connection_value(exchange->connection->library, MHD_GET_ARGUMENT_KIND, name);
 }
 
-/* Blanks around it are not part of a value (RFC 9110, 5.5); libmicrohttpd leaves those behind it.
- */
+/* Blanks are not part of a value (RFC 9110, 5.5); libmicrohttpd leaves those behind it. */
 static struct saga_text trimmed(const char *value)
 {
     struct saga_text text = saga_text(value);

@@ -32,8 +32,10 @@ struct kafka_record {
  * reads from offset 0. An offset may be one that the partition does not have: beyond its end the
  * topic was lost and made anew, and is read from its beginning; before its beginning records are
  * gone that were never read, and kafka_consumer_lost tells. Both are told to `told`, within take;
- * so is whatever else keeps a partition from being read, the same once in 10 s. Texts must live as
- * long as the consumer; at most 64 topics. NULL with the reason in errbuf.
+ * so is whatever else librdkafka says that keeps a partition from being read, the same once in
+ * 10 s. Of one that has no leader it says nothing: it is read when it has one, and its lag is -1
+ * until then. Texts must live as long as the consumer; at most 64 topics. NULL with the reason in
+ * errbuf.
  */
 struct kafka_consumer *kafka_consumer_new(const char *bootstrap, const char *group,
                                           const char *client_id, const char *const *topics,

@@ -269,8 +269,7 @@ void park_send(struct engine *engine, size_t from, size_t to)
         engine_send_rows(engine, sql_park_again, &again_shape, again.rows, again.count);
     if (gone.count > 0)
         engine_send_rows(engine, sql_mark_redriven, &id_shape, gone.rows, gone.count);
-    /* Also who was just held: what it waits for, a person may have discarded before it came again.
-     */
+    /* Also who was just held: what it waits for may have been discarded, and come again. */
     if (moved.count > 0)
         engine_send_rows(engine, sql_release_held, &order_shape, moved.rows, moved.count);
 }

@@ -262,11 +262,11 @@ static void all_is_done(void)
  * The mock does not look at sequence numbers. Where a broker would refuse what follows a record
  * that it did not take, the mock takes it, and librdkafka knows from that acknowledgement that all
  * before it is there as well, which it is not. So errors of a ProduceRequest that librdkafka tries
- * again come while there is no other one (`alone`).
+ * again come while there is no other one (ALONE).
  *
  * Nor does the mock see that a connection has gone on which a JoinGroupRequest waits, and it ends
  * itself when the member comes again. So what makes a client leave its coordinator comes while none
- * joins (`settled`), and so does what makes it join after that.
+ * joins (SETTLED), and so does what makes it join after that.
  */
 static const struct fault {
     int16_t request;

@@ -30,8 +30,8 @@ typedef void (*saga_then)(struct saga_request *request);
 
 /* ---- what was asked ---- */
 struct saga_text saga_request_path(struct saga_request *request, const char *name);
-/* Absent if there is none; names match in any case. A header that is there several times reads as
- * one, joined by ", ". */
+/* Absent if there is none; names match in any case. Without blanks around it; a header that is
+ * there several times reads as one, joined by ", ". */
 struct saga_text saga_request_header(struct saga_request *request, const char *name);
 struct saga_text saga_request_parameter(struct saga_request *request, const char *name);
 /* The caller's traceparent if valid, else one made here. Never absent. */
