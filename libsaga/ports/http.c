@@ -176,6 +176,13 @@ static bool is_ambiguous(const struct http_exchange *exchange, const char *versi
            strcasecmp(encoding, "chunked") != 0;
 }
 
+/* HTTP_BODY_MAX for a body in chunks. */
+static size_t body_length(const struct http_exchange *exchange)
+{
+    const char *length = raw_header(exchange, "Content-Length");
+    return length != NULL ? strtoull(length, NULL, 10) : HTTP_BODY_MAX;
+}
+
 /* Before its body is read. */
 static enum http_refusal refusal(struct http_exchange *exchange, const char *version)
 {
@@ -190,8 +197,7 @@ static enum http_refusal refusal(struct http_exchange *exchange, const char *ver
         return HTTP_MALFORMED;
     if (is_ambiguous(exchange, version))
         return HTTP_AMBIGUOUS;
-    const char *length = raw_header(exchange, "Content-Length");
-    if (length != NULL && strtoull(length, NULL, 10) > HTTP_BODY_MAX)
+    if (body_length(exchange) > HTTP_BODY_MAX)
         return HTTP_BODY_TOO_LARGE;
     return HTTP_NOT_REFUSED;
 }
@@ -212,10 +218,26 @@ void http_exchange_refuse(struct http_exchange *exchange, enum http_refusal why)
     server->handler.refused(server->handler.opaque, exchange, why, statuses[why]);
 }
 
+/* Who sends his body without having asked would be cut off within it, and may take that for his
+ * answer: so he is answered past libmicrohttpd, and what comes is read all the same. */
 static enum MHD_Result refuse(struct http_exchange *exchange, enum http_refusal why)
 {
+    if (why == HTTP_BODY_TOO_LARGE && raw_header(exchange, "Expect") == NULL) {
+        http_connection_refuse(exchange->connection, exchange, why);
+        http_connection_linger(exchange->connection);
+        return MHD_YES;
+    }
     http_exchange_refuse(exchange, why);
     return queue_answer(exchange);
+}
+
+/* It has its answer: what more of its body comes is thrown away, to its end or up to the bound. */
+static enum MHD_Result swallow(struct http_exchange *exchange, size_t *size)
+{
+    bool more = *size > 0;
+    exchange->swallowed += *size;
+    *size = 0;
+    return more && exchange->swallowed <= HTTP_BODY_MAX + HTTP_SWALLOW_MAX ? MHD_YES : MHD_NO;
 }
 
 /* More than is swallowed: told so past libmicrohttpd, which ends the connection on a "no". */
@@ -230,8 +252,7 @@ static enum MHD_Result take_body(struct http_exchange *exchange, const char *dat
     size_t len = *size;
     *size = 0;
     if (exchange->body == NULL) {
-        const char *length = raw_header(exchange, "Content-Length");
-        exchange->body_size = length ? strtoull(length, NULL, 10) : HTTP_BODY_MAX;
+        exchange->body_size = body_length(exchange);
         exchange->body = arena_alloc(&exchange->arena, exchange->body_size);
     }
     if (exchange->body_len + len <= exchange->body_size && exchange->swallowed == 0) {
@@ -255,8 +276,8 @@ static enum MHD_Result on_request(void *opaque, struct MHD_Connection *library, 
     struct http_server *server = opaque;
     struct http_exchange *exchange = *context;
     server->called = true;
-    if (exchange->connection->cut) /* it has been told that it is too late */
-        return MHD_NO;
+    if (exchange->connection->cut) /* it has been told why */
+        return exchange->connection->lingers ? swallow(exchange, upload_size) : MHD_NO;
     if (exchange->answered) /* resumed */
         return queue_answer(exchange);
     if (!exchange->begun) {
@@ -267,8 +288,10 @@ static enum MHD_Result on_request(void *opaque, struct MHD_Connection *library, 
     }
     if (*upload_size > 0)
         return take_body(exchange, upload, upload_size);
-    if (exchange->swallowed > 0)
-        return refuse(exchange, HTTP_BODY_TOO_LARGE);
+    if (exchange->swallowed > 0) {
+        http_exchange_refuse(exchange, HTTP_BODY_TOO_LARGE);
+        return queue_answer(exchange);
+    }
     exchange->given = true;
     http_connection_enter(exchange->connection, HTTP_WORKING);
     server->handler.request(server->handler.opaque, exchange);

@@ -21,7 +21,7 @@
 #define HTTP_ARGUMENTS_MAX 64 /* of the query: 414 */
 #define HTTP_HEADERS_MAX ((size_t)16 * 1024)
 #define HTTP_FIELDS_MAX 64
-#define HTTP_SWALLOW_MAX ((size_t)1024 * 1024) /* of a chunked body beyond that: then it is cut */
+#define HTTP_SWALLOW_MAX ((size_t)1024 * 1024) /* of a body beyond that: then it is cut */
 
 struct http_server;
 struct http_exchange; /* one request and its answer */

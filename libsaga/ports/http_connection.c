@@ -115,6 +115,13 @@ void http_connection_refuse(struct http_connection *connection, struct http_exch
     http_exchange_refuse(exchange, why);
 }
 
+void http_connection_linger(struct http_connection *connection)
+{
+    connection->lingers = true;
+    shutdown(connection->fd, SHUT_WR);
+    http_connection_enter(connection, HTTP_ANSWERING);
+}
+
 void http_connection_end(struct http_connection *connection)
 {
     connection->cut = true;

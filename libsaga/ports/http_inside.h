@@ -24,6 +24,7 @@ struct http_connection {
     enum http_phase phase;
     int64_t since_us; /* of the phase */
     bool used, cut;   /* has had a request before; no more is heard of it */
+    bool lingers;     /* cut, and what it still sends is read */
     bool hurried;     /* see http_connection_hurry */
     int64_t seen; /* bytes that libmicrohttpd had read when it seemed to be stuck; 0: it did not */
     struct http_connection *next, *prev;
@@ -93,6 +94,9 @@ int http_connections_wait_ms(const struct http_server *server, int wait_ms);
  * caller sees to it that the connection ends. */
 void http_connection_refuse(struct http_connection *connection, struct http_exchange *exchange,
                             enum http_refusal why);
+/* It has been refused: no more is said, and what it still sends is read, for as long as an answer
+ * may take. */
+void http_connection_linger(struct http_connection *connection);
 /* For all that is still to come of it, it is as if the client had gone. */
 void http_connection_end(struct http_connection *connection);
 /* That answer, as it stands. */

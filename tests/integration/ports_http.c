@@ -149,6 +149,66 @@ Test(ports_http, sizes)
     stop();
 }
 
+/* ---- a body that is too large, and is sent all the same ---- */
+
+/* The answer is here, and not yet read. */
+static int dial_too_large(size_t body)
+{
+    char head[200], first;
+    int fd = dial();
+    snprintf(head, sizeof head, POST "Content-Length: %zu\r\n\r\n", body);
+    say_text(fd, head);
+    cr_assert_eq(recv(fd, &first, 1, MSG_PEEK), 1);
+    return fd;
+}
+
+/* How much of it was taken. */
+static size_t send_body(int fd, size_t len)
+{
+    static const char piece[8192];
+    size_t sent = 0;
+    ssize_t now = 1;
+    for (; now > 0 && sent < len; sent += now > 0 ? (size_t)now : 0)
+        now = send(fd, piece, len - sent < sizeof piece ? len - sent : sizeof piece, MSG_NOSIGNAL);
+    return sent;
+}
+
+/* Who is told by a failed send that he was cut off may never look for his answer. */
+Test(ports_http, too_large_and_sent)
+{
+    static const size_t bodies[] = {HTTP_BODY_MAX + 1, HTTP_BODY_MAX + HTTP_SWALLOW_MAX};
+    start_patient();
+    for (size_t i = 0; i < COUNT(bodies); i++) {
+        int fd = dial_too_large(bodies[i]);
+        cr_expect_eq(send_body(fd, bodies[i]), bodies[i]);
+        const char *answer = hear(fd);
+        cr_expect_eq(status_of(answer), 413, "%s", answer);
+        cr_expect(is_ours(answer) && strstr(answer, "Connection: close\r\n") != NULL, "%s", answer);
+    }
+    stop();
+    cr_assert_eq(asked, 0);
+}
+
+/* But for that there is a bound, */
+Test(ports_http, far_too_large)
+{
+    start_patient();
+    int fd = dial_too_large(BIG);
+    cr_assert_lt(send_body(fd, BIG), BIG);
+    cr_assert_eq(status_of(hear(fd)), 413);
+    stop();
+}
+
+/* and a time. */
+Test(ports_http, too_large_and_never_sent)
+{
+    start(100, FOR_EVER, FOR_EVER, SOON);
+    int fd = dial_too_large(HTTP_BODY_MAX + 1);
+    wait_for(&over, 1);
+    cr_assert_eq(status_of(hear(fd)), 413);
+    stop();
+}
+
 /* ---- forms ---- */
 
 /* What is sent, then no more (half_close), and what comes back before the end. */
