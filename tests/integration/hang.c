@@ -108,6 +108,24 @@ Test(hang, who_waits_behind_a_hanging_postgres_is_told, .fini = resume_postgres)
     cr_assert(CLOCK_UNTIL(SOON_S, ready("INVENTORY_API") == 200));
 }
 
+/* Prometheus gives up after 10 s by itself, and would have nothing when it matters. */
+Test(hang, metrics_do_not_wait_for_a_hanging_postgres, .fini = resume_postgres)
+{
+    static const char *const bases[] = {"ORDER_API", "PAYMENT_OPS"};
+    signal_postgres("STOP");
+    for (size_t i = 0; i < sizeof bases / sizeof *bases; i++) {
+        int64_t began_us = clock_us();
+        struct http_answer *answer =
+            http_call(stack_address(bases[i]), "GET", "/metrics", NULL, NULL, 30000);
+        double took_s = (double)(clock_us() - began_us) / 1e6;
+        cr_expect(answer->status == 200 && strstr(answer->body, "\nsaga_outbox_pending "));
+        cr_expect_lt(took_s, 7, "%s: %.1f s", bases[i], took_s);
+        http_answer_free(answer);
+    }
+    resume_postgres();
+    cr_assert(CLOCK_UNTIL(SOON_S, ready("ORDER_API") == 200));
+}
+
 Test(hang, an_end_while_kafka_hangs, .fini = resume_kafka)
 {
     kill(kafka.pid, SIGSTOP);
