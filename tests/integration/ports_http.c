@@ -167,9 +167,13 @@ static size_t send_body(int fd, size_t len)
 {
     static const char piece[8192];
     size_t sent = 0;
-    ssize_t now = 1;
-    for (; now > 0 && sent < len; sent += now > 0 ? (size_t)now : 0)
-        now = send(fd, piece, len - sent < sizeof piece ? len - sent : sizeof piece, MSG_NOSIGNAL);
+    while (sent < len) {
+        size_t next = len - sent < sizeof piece ? len - sent : sizeof piece;
+        ssize_t now = send(fd, piece, next, MSG_NOSIGNAL);
+        if (now <= 0)
+            break;
+        sent += (size_t)now;
+    }
     return sent;
 }
 
