@@ -179,11 +179,12 @@ static bool catch_up_row(struct engine *engine, struct arena *arena, struct lane
 
 /* False: the row that is next is not there. */
 static bool catch_up_rows(struct engine *engine, struct arena *arena, struct lane *lane,
-                          const struct pg_result *result, size_t max)
+                          const struct pg_result *result)
 {
     size_t count = pg_result_count(result);
     for (size_t i = 0; i < count && lane->sent < lane->last; i++) {
         struct outbox_row row;
+        struct arena_mark mark = arena_mark(arena); /* the producer has its own copy */
         if (!pg_result_read(result, i, &outbox_shape, arena, &row))
             return false;
         if (row.seq <= lane->sent) /* out, and counted with a parked one before it */
@@ -194,8 +195,9 @@ static bool catch_up_rows(struct engine *engine, struct arena *arena, struct lan
             lane->look_us = system_monotonic_us() + REPORTS_US; /* they make room */
             return true;
         }
+        arena_rewind(arena, mark);
     }
-    return lane->sent == lane->last || count == max;
+    return lane->sent == lane->last || count == CHUNK;
 }
 
 static void tell_hole(struct lane *lane)
@@ -205,23 +207,29 @@ static void tell_hole(struct lane *lane)
                  lane->number, (long long)lane->sent + 1);
 }
 
+/* To read a few rows costs nearly as much as to read many: not before there is room for as many as
+ * are read at once, or for all. */
+static bool worth_reading(const struct lane *lane)
+{
+    int64_t room = lane_room(lane);
+    return room >= CHUNK || room >= lane->last - lane->sent;
+}
+
 static void catch_up(struct engine *engine, struct lane *lane)
 {
     if (lane->sent == lane->last) {
         lane_caught_up(lane);
         return;
     }
-    int64_t room = lane_room(lane);
-    if (room <= 0 || FAILPOINT(backlog_unread))
+    if (!worth_reading(lane) || FAILPOINT(backlog_unread))
         return;
     struct arena arena = {0};
-    size_t max = room < CHUNK ? (size_t)room : CHUNK;
     struct pg_param params[] = {pg_int32(&arena, lane->number), pg_int(&arena, lane->sent),
-                                pg_int32(&arena, (int32_t)max)};
+                                pg_int32(&arena, CHUNK)};
     struct pg_result *result = NULL;
     if (engine_ask(engine, sql_read_outbox, params, 3, &result) != PG_OK)
         lane->look_us = system_monotonic_us() + LOOK_AGAIN_US;
-    else if (!catch_up_rows(engine, &arena, lane, result, max))
+    else if (!catch_up_rows(engine, &arena, lane, result))
         tell_hole(lane);
     pg_result_free(result);
     arena_free(&arena);
@@ -420,7 +428,7 @@ int64_t relay_next_us(const struct engine *engine)
         const struct lane *lane = engine->lanes[i];
         if (lane->state == LANE_BACKOFF && lane->resume_us < next_us)
             next_us = lane->resume_us;
-        if (lane->state == LANE_BEHIND && lane_room(lane) > 0 && !engine->producer_dead &&
+        if (lane->state == LANE_BEHIND && worth_reading(lane) && !engine->producer_dead &&
             lane->look_us < next_us)
             next_us = lane->look_us;
         if (lane->written < lane->acked && engine->next_cursor_us < next_us)

@@ -134,13 +134,18 @@ static void begin_kafka(void)
     cr_assert_eq(rd_kafka_mock_topic_create(mock, thing_heard.name, 2, 1), 0);
 }
 
-static void begin(void)
+static void begin_servers(void)
 {
     begin_kafka();
     make_database(&service, "CREATE TABLE thing (order_id uuid PRIMARY KEY);"
                             "CREATE TABLE echo (order_id uuid PRIMARY KEY, state smallint)");
     config.kafka_bootstrap = rd_kafka_mock_cluster_bootstraps(mock);
     config.delivery_s = 4;
+}
+
+static void begin(void)
+{
+    begin_servers();
     start_engine(&service);
 }
 
@@ -152,6 +157,7 @@ static void end(void)
 }
 
 TestSuite(engine_kafka, .init = begin, .fini = end, .timeout = 400);
+TestSuite(engine_kafka_later, .init = begin_servers, .fini = end, .timeout = 400);
 
 /* ---- the load ---- */
 
@@ -203,7 +209,11 @@ static int compare_keys(const void *left, const void *right)
     return strcmp(left, right);
 }
 
-static size_t distinct_keys(const char *topic)
+struct keys {
+    size_t records, distinct;
+};
+
+static struct keys keys_on(const char *topic)
 {
     static char keys[8 * THINGS][40];
     char why[256];
@@ -238,7 +248,7 @@ static size_t distinct_keys(const char *topic)
     rd_kafka_topic_partition_list_destroy(all);
     rd_kafka_destroy(reader);
     fprintf(stderr, "engine_kafka: %s: %zu records of %zu things\n", topic, count, distinct);
-    return distinct;
+    return (struct keys){count, distinct};
 }
 
 /* Each was made and heard once, and all of it was said; nothing was parked, nothing is owed. */
@@ -252,8 +262,8 @@ static void all_is_done(void)
     cr_assert_eq(count_of(person, "SELECT count(*) FROM outbox"), 2 * THINGS);
     struct engine_health health;
     cr_assert(is_quiet(&health), "%s", health.detail);
-    cr_assert_eq(distinct_keys(thing_made.name), THINGS);
-    cr_assert_eq(distinct_keys(thing_heard.name), THINGS);
+    cr_assert_eq(keys_on(thing_made.name).distinct, THINGS);
+    cr_assert_eq(keys_on(thing_heard.name).distinct, THINGS);
 }
 
 /* ---- what goes wrong ---- */
@@ -369,4 +379,32 @@ Test(engine_kafka, time_outs_under_load)
         rd_kafka_mock_broker_set_rtt(mock, 1, 0);
     }
     all_is_done();
+}
+
+/* While one partition takes nothing, deliveries to it fail and producers go with it. What the other
+ * one has taken meanwhile is said no second time. */
+Test(engine_kafka, what_is_out_is_passed_over)
+{
+    rd_kafka_mock_partition_set_leader(mock, thing_made.name, 1, -1);
+    wish_until(THINGS / 10);
+    cr_assert(is_behind());
+    rd_kafka_mock_partition_set_leader(mock, thing_made.name, 1, 1);
+    wish_until(THINGS);
+    all_is_done();
+    cr_assert_eq(keys_on(thing_made.name).records, THINGS);
+}
+
+/* Rows of before, refused as soon as they are handed over: no topic has so long a name. There is
+ * room in mind for 256; what more there is comes again, when those are parked. */
+Test(engine_kafka_later, more_are_refused_at_once_than_there_is_room_for)
+{
+    run(person, "INSERT INTO outbox SELECT 0, 0, i, gen_random_uuid(),"
+                " CASE WHEN i <= 1000 THEN repeat('x', 200) ELSE 'thing.heard' END, NULL, '{}',"
+                " now() FROM generate_series(1, 1001) AS i");
+    start_engine(&service);
+    cr_assert(reaches("SELECT count(*) FROM dead_letter WHERE reason = 'refused_by_broker'", 1000));
+    struct engine_health health;
+    cr_assert(is_quiet(&health), "%s", health.detail);
+    cr_assert_eq(count_of(person, "SELECT count(*) FROM dead_letter"), 1000);
+    cr_assert_eq(keys_on(thing_heard.name).records, 1);
 }
