@@ -77,6 +77,10 @@ bench_calls() { # files of perf stat, without the service's name
     done
 }
 
+bench_file() { # name; "-": it was not made
+    if [[ -f $BENCH_OUT/$1.json ]]; then echo "$BENCH_OUT/$1.json"; else echo -; fi
+}
+
 bench_sweep() {
     local word options status files=()
     for word in $BENCH_LOADS; do
@@ -106,11 +110,16 @@ bench_sweep() {
     status=0
     bench_floor || status=$?
     count "the floor" "$status"
+    echo "-- a backlog"
+    bench_tidy
+    status=0
+    build/tests/bin/backlog --json "$BENCH_OUT/backlog.json" || status=$?
+    count "a backlog" "$status"
     [[ ${#files[@]} -gt 0 ]] || return 0
     echo "-- all of it"
     status=0
-    build/tests/bin/report "$BENCH_OUT" "$(bench_commit)" \
-        "$([[ -f $BENCH_OUT/floor.json ]] && echo "$BENCH_OUT/floor.json" || echo -)" "${files[@]}" || status=$?
+    build/tests/bin/report "$BENCH_OUT" "$(bench_commit)" "$(bench_file floor)" "$(bench_file backlog)" \
+        "${files[@]}" || status=$?
     count "the report" "$status"
 }
 

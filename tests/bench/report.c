@@ -2,7 +2,7 @@
  * report.c: many loads become one result: a table, build/bench/result.json, a picture, and the
  * table of figures as README.md has it.
  *
- * Usage: report FOLDER COMMIT FLOOR.json LOAD.json...; "-" for FLOOR.json: there is none.
+ * Usage: report FOLDER COMMIT FLOOR.json BACKLOG.json LOAD.json...; "-": there is none.
  */
 #include <errno.h>
 #include <jansson.h>
@@ -23,7 +23,7 @@
 
 static struct {
     const char *folder, *commit;
-    json_t *loads[CHART_POINTS_MAX], *floor;
+    json_t *loads[CHART_POINTS_MAX], *floor, *backlog;
     size_t count;
 } input;
 
@@ -155,10 +155,10 @@ static bool write_json(json_t *machine, const char *date)
     json_t *loads = json_array();
     for (size_t i = 0; i < input.count; i++)
         json_array_append(loads, input.loads[i]);
-    json_t *result =
-        json_pack("{s:s, s:s, s:O, s:b, s:o, s:O?, s:f}", "date", date, "commit", input.commit,
-                  "machine", machine, "machine_was_ours", strangers() <= STRANGERS_MAX, "loads",
-                  loads, "floor", input.floor, "saturation_of_floor", share_of_floor());
+    json_t *result = json_pack("{s:s, s:s, s:O, s:b, s:o, s:O?, s:f, s:O?}", "date", date, "commit",
+                               input.commit, "machine", machine, "machine_was_ours",
+                               strangers() <= STRANGERS_MAX, "loads", loads, "floor", input.floor,
+                               "saturation_of_floor", share_of_floor(), "backlog", input.backlog);
     FILE *file = open_file("result.json");
     bool good = file != NULL && result != NULL &&
                 json_dumpf(result, file, JSON_INDENT(1) | JSON_REAL_PRECISION(6)) == 0 &&
@@ -288,6 +288,11 @@ static void print_rest(void)
                number(saturation(), "sagas_per_s"), number(input.floor, "sagas_per_s"),
                share_of_floor(), number(saturation(), "parts/postgres/cpu_us_per_order"),
                number(input.floor, "postgres_cpu_us_per_saga"));
+    if (input.backlog != NULL)
+        printf("a backlog of %.0f outbox rows: %.0f rows/s; order-svc %.0f MB when half of it was "
+               "sent, %.0f MB at its peak\n",
+               number(input.backlog, "rows"), number(input.backlog, "rows_per_s"),
+               number(input.backlog, "half_mb"), number(input.backlog, "peak_mb"));
     if (strangers() > STRANGERS_MAX)
         printf("THE MACHINE WAS NOT OURS ALONE: up to %.2f cores were busy with something else; "
                "times and throughput are noisy\n",
@@ -295,30 +300,33 @@ static void print_rest(void)
     printf("in %s: result.json, result.svg, figures.md (the table of README.md)\n", input.folder);
 }
 
-static json_t *load_file(const char *path)
+/* "-": there is none. False: it has said why. */
+static bool load_file(const char *path, json_t **ret)
 {
     json_error_t error;
-    json_t *object = json_load_file(path, 0, &error);
-    if (object == NULL)
+    if (strcmp(path, "-") == 0)
+        return true;
+    *ret = json_load_file(path, 0, &error);
+    if (*ret == NULL)
         fprintf(stderr, "report: %s: %s\n", path, error.text);
-    return object;
+    return *ret != NULL;
 }
 
 static bool read_input(int argc, char **argv)
 {
-    if (argc < 5 || argc - 4 > CHART_POINTS_MAX) {
-        fprintf(stderr, "usage: report FOLDER COMMIT (FLOOR.json|-) LOAD.json... (at most %d)\n",
+    if (argc < 6 || argc - 5 > CHART_POINTS_MAX) {
+        fprintf(stderr,
+                "usage: report FOLDER COMMIT (FLOOR.json|-) (BACKLOG.json|-) LOAD.json... (at most "
+                "%d)\n",
                 CHART_POINTS_MAX);
         return false;
     }
     input.folder = argv[1];
     input.commit = argv[2];
-    if (strcmp(argv[3], "-") != 0 && (input.floor = load_file(argv[3])) == NULL)
-        return false;
-    for (int i = 4; i < argc; i++)
-        if ((input.loads[input.count++] = load_file(argv[i])) == NULL)
-            return false;
-    return true;
+    bool good = load_file(argv[3], &input.floor) && load_file(argv[4], &input.backlog);
+    for (int i = 5; good && i < argc; i++)
+        good = load_file(argv[i], &input.loads[input.count++]);
+    return good;
 }
 
 int main(int argc, char **argv)
@@ -335,6 +343,7 @@ int main(int argc, char **argv)
         print_rest();
     json_decref(machine);
     json_decref(input.floor);
+    json_decref(input.backlog);
     for (size_t i = 0; i < input.count; i++)
         json_decref(input.loads[i]);
     return good ? 0 : 1;
