@@ -7,6 +7,7 @@
 #include "support/clock.h"
 #include "support/db.h"
 
+#define PAID "facts & 2 > 0"
 #define RESERVED "facts & 4 > 0"
 #define COMPLETED "facts & 16 > 0"
 #define CANCELLED "facts & 1024 > 0"
@@ -60,7 +61,7 @@ bool paths_walked(const struct traffic *traffic, int seconds)
 
 int64_t paths_expired(const struct traffic *traffic)
 {
-    return count(traffic, DEADLINE);
+    return count(traffic, DEADLINE " AND NOT " CUSTOMER " AND NOT " PAID);
 }
 
 void paths_print(const struct traffic *traffic)
