@@ -222,7 +222,9 @@ void http_exchange_refuse(struct http_exchange *exchange, enum http_refusal why)
  * answer: so he is answered past libmicrohttpd, and what comes is read all the same. */
 static enum MHD_Result refuse(struct http_exchange *exchange, enum http_refusal why)
 {
-    if (why == HTTP_BODY_TOO_LARGE && raw_header(exchange, "Expect") == NULL) {
+    const char *expect = raw_header(exchange, "Expect");
+    bool asks = expect != NULL && strcasecmp(expect, "100-continue") == 0;
+    if (why == HTTP_BODY_TOO_LARGE && !asks) {
         http_connection_refuse(exchange->connection, exchange, why);
         http_connection_linger(exchange->connection);
         return MHD_YES;
@@ -377,8 +379,10 @@ static int wait_ms(struct http_server *server)
     MHD_UNSIGNED_LONG_LONG library_ms;
     if (MHD_get_timeout(server->daemon, &library_ms) == MHD_YES && library_ms < (unsigned)wait)
         wait = (int)library_ms;
-    if (wait == 0 && !server->called)
+    if (wait == 0 && !server->called) {
         http_connections_unstick(server);
+        http_connections_linger_no_more(server); /* one of them may be what it cannot read on */
+    }
     return http_connections_wait_ms(server, wait);
 }
 
@@ -392,6 +396,7 @@ void http_server_run(struct http_server *server)
             if (!server->quiet)
                 close(MHD_quiesce_daemon(server->daemon));
             server->quiet = true;
+            http_connections_linger_no_more(server);
             if (server->live == NULL)
                 break;
         }

@@ -122,6 +122,14 @@ void http_connection_linger(struct http_connection *connection)
     http_connection_enter(connection, HTTP_ANSWERING);
 }
 
+void http_connections_linger_no_more(struct http_server *server)
+{
+    for (struct http_connection *connection = server->phases[HTTP_ANSWERING].first;
+         connection != NULL; connection = connection->next)
+        if (connection->lingers)
+            http_connection_end(connection);
+}
+
 void http_connection_end(struct http_connection *connection)
 {
     connection->cut = true;
@@ -242,7 +250,8 @@ void http_connection_say(struct http_connection *connection, const char *content
         len = add(head, len, header->name, header->value);
     memcpy(head + len, "\r\n", 2);
     struct iovec parts[] = {{head, len + 2}, {(void *)(uintptr_t)body.at, body.len}};
-    struct msghdr message = {.msg_iov = parts, .msg_iovlen = 2};
+    bool only_head = strcmp(exchange->method, MHD_HTTP_METHOD_HEAD) == 0;
+    struct msghdr message = {.msg_iov = parts, .msg_iovlen = only_head ? 1 : 2};
     /* Best effort: who has not even room for this will not read it. */
     (void)!sendmsg(connection->fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
 }

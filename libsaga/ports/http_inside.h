@@ -97,6 +97,8 @@ void http_connection_refuse(struct http_connection *connection, struct http_exch
 /* It has been refused: no more is said, and what it still sends is read, for as long as an answer
  * may take. */
 void http_connection_linger(struct http_connection *connection);
+/* Nor is it any longer. Not from within a call of libmicrohttpd's. */
+void http_connections_linger_no_more(struct http_server *server);
 /* For all that is still to come of it, it is as if the client had gone. */
 void http_connection_end(struct http_connection *connection);
 /* That answer, as it stands. */

@@ -136,17 +136,18 @@ static void metrics_done(struct saga_request *request)
 static void gauge_done(struct saga_request *request)
 {
     const struct saga_gauge *gauge = request->door->service->gauge;
-    if (saga_request_outcome(request) != SAGA_COMMITTED) { /* nor would the other be answered */
-        metrics_done(request);
-        return;
+    if (saga_request_outcome(request) == SAGA_COMMITTED) {
+        for (size_t i = 0; gauge->labels[i] != NULL; i++) {
+            char labels[96];
+            snprintf(labels, sizeof labels, "%s=\"%s\"", gauge->label, gauge->labels[i]);
+            metric_set(metric_gauge(gauge->name, gauge->help, labels),
+                       (double)request->read->counts[i]);
+        }
     }
-    for (size_t i = 0; gauge->labels[i] != NULL; i++) {
-        char labels[96];
-        snprintf(labels, sizeof labels, "%s=\"%s\"", gauge->label, gauge->labels[i]);
-        metric_set(metric_gauge(gauge->name, gauge->help, labels),
-                   (double)request->read->counts[i]);
-    }
-    request_read(request, (struct read){.kind = READ_DEAD_LETTERS}, metrics_done);
+    /* Both in the time of one: who scrapes gives up too. */
+    int64_t give_up_us = request->read->give_up_us;
+    request_read(request, (struct read){.kind = READ_DEAD_LETTERS, .give_up_us = give_up_us},
+                 metrics_done);
 }
 
 static void get_metrics(struct saga_request *request)

@@ -170,7 +170,8 @@ void request_read(struct saga_request *request, struct read read, saga_then then
         request->read = saga_request_alloc(request, sizeof *request->read);
     *request->read = read;
     request->read->arena = arena_of(request);
-    request->read->give_up_us = system_monotonic_us() + DOOR_READ_US;
+    if (read.give_up_us == 0)
+        request->read->give_up_us = system_monotonic_us() + DOOR_READ_US;
     request->read->done = read_done;
     request->read->opaque = request;
     if (!reader_submit(request->door->reader, request->read))

@@ -325,7 +325,7 @@ static bool read_input(int argc, char **argv)
     input.commit = argv[2];
     bool good = load_file(argv[3], &input.floor) && load_file(argv[4], &input.backlog);
     for (int i = 5; good && i < argc; i++)
-        good = load_file(argv[i], &input.loads[input.count++]);
+        good = load_file(argv[i], &input.loads[input.count++]) && strcmp(argv[i], "-") != 0;
     return good;
 }
 

@@ -389,6 +389,8 @@ Test(engine_kafka, what_is_out_is_passed_over)
     wish_until(THINGS / 10);
     cr_assert(is_behind());
     rd_kafka_mock_partition_set_leader(mock, thing_made.name, 1, 1);
+    struct engine_health health;
+    cr_assert(is_quiet(&health), "%s", health.detail);
     wish_until(THINGS);
     all_is_done();
     cr_assert_eq(keys_on(thing_made.name).records, THINGS);

@@ -203,7 +203,7 @@ Test(ports_http, far_too_large)
     stop();
 }
 
-/* and a time. */
+/* and a time, */
 Test(ports_http, too_large_and_never_sent)
 {
     start(100, FOR_EVER, FOR_EVER, SOON);
@@ -211,6 +211,16 @@ Test(ports_http, too_large_and_never_sent)
     wait_for(&over, 1);
     cr_assert_eq(status_of(hear(fd)), 413);
     stop();
+}
+
+/* and an end does not wait for it. */
+Test(ports_http, too_large_and_the_end)
+{
+    start_patient();
+    int fd = dial_too_large(HTTP_BODY_MAX + 1);
+    http_server_quiesce(server);
+    end();
+    cr_assert_eq(status_of(hear(fd)), 413);
 }
 
 /* ---- forms ---- */
@@ -237,6 +247,8 @@ Test(ports_http, forms)
          "\r\n\r\n2 bytes", NULL},
         {POST "Content-Length: 65537\r\nExpect: 100-continue\r\n" CLOSE, false, 413, 0, "the port",
          "100 Continue"},
+        {"HEAD /now HTTP/1.1\r\nHost: a\r\nContent-Length: 65537\r\n\r\n", false, 413, 0,
+         "Content-Length: 17\r\n", "the port"},
         {"GET /now HTTP/9.9\r\nHost: a\r\n\r\n", false, 505, 0, NULL, NULL},
         {"GET /now HTTP/1.1\r\n\r\n", false, 400, 0, NULL, NULL},
         {POST "Content-Length: x\r\n\r\n", false, 400, 0, NULL, NULL},
