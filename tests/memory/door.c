@@ -1,8 +1,8 @@
 /*
  * door.c: every allocation of the HTTP thread fails once, in turn, from the connection to the end
- * of the answer, libmicrohttpd's too: of the endpoints that every service has, of an order, and of
- * what the door refuses. The client has the very answer, headers and all, or none, or a 5xx; and
- * then the service answers the next one as ever.
+ * of the answer, libmicrohttpd's too: of the endpoints that every service has, of each route of
+ * orders and stock, and of what the door refuses. The client has the very answer, headers and all,
+ * or none, or a 5xx; and then the service answers the next one as ever.
  */
 #include <arpa/inet.h>
 #include <stdatomic.h>
@@ -11,6 +11,10 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "inventory-svc/put_stock.h"
+#include "inventory-svc/tables.h"
+#include "order-svc/facts.h"
+#include "order-svc/order_api.h"
 #include "order-svc/steps.h"
 #include "ports/http_inside.h"
 #include "starve.h"
@@ -18,36 +22,77 @@
 
 #define END_S 5
 
-extern const struct saga_service order_service, payment_service;
+extern const struct saga_service order_service, payment_service, inventory_service;
 
-#define UUID "0190aaaa-aaaa-7aaa-8aaa-aaaaaaaaaaaa"
+#define UUID "01000000-0000-7000-8000-000000000000"
 #define ORDER                                                                                      \
     "{\"customer_id\":\"cus_1\",\"currency\":\"EUR\",\"items\":[{\"sku\":\"SKU-1\",\"quantity\":"  \
     "2,\"unit_amount\":250}],\"payment_method\":\"pm_card\",\"shipping_address\":{\"country\":"    \
     "\"DE\"}}"
 #define POST "POST /v1/orders HTTP/1.1\r\nContent-Type: application/json\r\n"
+#define GET(path) "GET " path " HTTP/1.1\r\n", ""
+#define CANCEL "POST /v1/orders/" UUID "/cancel HTTP/1.1\r\n", ""
+#define PUT "PUT /v1/stock/SKU-1 HTTP/1.1\r\nContent-Type: application/json\r\n"
+#define ORDERS .service = &order_service
+#define STOCK .service = &inventory_service
+
+#define ID .order_id = {.bytes = {1, [6] = 0x70, [8] = 0x80}}
+static const struct order_view order = {
+    ID,
+    .customer_id = {"cus_1", 5},
+    .currency = {"EUR", 3},
+    .total = 500,
+    .items = {"[]", 2},
+    .payment_method = {"pm_card", 7},
+    .shipping_address = {"{}", 2},
+    .metadata = {"{}", 2},
+    .facts = FACT_CREATED | FACT_PAID,
+};
+static const struct order_view later_order = {ID, .facts = FACT_CREATED | 1 << 30};
+#define LINE "1700000000000000 order.created -1 -1 -\n"
+static const struct {
+    struct saga_uuid order_id;
+    struct saga_text timeline;
+} timeline = {ID, .timeline = {LINE, sizeof LINE - 1}};
+static const struct stock stock = {{"SKU-1", 5}, 10, 3};
 
 static const struct scenario {
     const char *name, *head, *body;
     const struct saga_service *service;
-    bool away, refuses;
+    const void *row;              /* that is read */
+    bool away, refuses, declines; /* servers; the engine, a command; the command's handler */
+    const char *says;
 } scenarios[] = {
-    {"livez", "GET /livez HTTP/1.1\r\n", "", &order_service, false, false},
-    {"readyz: ready", "GET /readyz HTTP/1.1\r\n", "", &order_service, false, false},
-    {"readyz: servers away", "GET /readyz HTTP/1.1\r\n", "", &order_service, true, false},
-    {"metrics", "GET /metrics HTTP/1.1\r\n", "", &order_service, false, false},
-    {"metrics, without a gauge", "GET /metrics HTTP/1.1\r\n", "", &payment_service, false, false},
-    {"metrics: servers away", "GET /metrics HTTP/1.1\r\n", "", &order_service, true, false},
-    {"problem", "GET /problems/not_found HTTP/1.1\r\n", "", &order_service, false, false},
-    {"problem that is none", "GET /problems/x HTTP/1.1\r\n", "", &order_service, false, false},
-    {"nothing at this path", "GET /x HTTP/1.1\r\n", "", &order_service, false, false},
-    {"another method", "PUT /livez HTTP/1.1\r\n", "", &order_service, false, false},
-    {"order", POST "Idempotency-Key: k\r\nPrefer: wait=0\r\n", ORDER, &order_service, false, false},
-    {"order, not taken", POST, ORDER, &order_service, false, true},
-    {"order, not JSON", POST, "{", &order_service, false, false},
-    {"order, of another type", "POST /v1/orders HTTP/1.1\r\n", ORDER, &order_service, false, false},
-    {"no such order", "GET /v1/orders/" UUID " HTTP/1.1\r\n", "", &order_service, false, false},
-    {"two lengths", POST "Content-Length: 1\r\n", ORDER, &order_service, false, false},
+    {"livez", GET("/livez"), ORDERS, .says = "HTTP/1.1 200 "},
+    {"readyz: ready", GET("/readyz"), ORDERS, .says = "HTTP/1.1 200 "},
+    {"readyz: servers away", GET("/readyz"), ORDERS, .away = true, .says = "\"degraded\""},
+    {"metrics", GET("/metrics"), ORDERS, .says = "HTTP/1.1 200 "},
+    {"metrics, without a gauge", GET("/metrics"), .service = &payment_service,
+     .says = "HTTP/1.1 200 "},
+    {"metrics: servers away", GET("/metrics"), ORDERS, .away = true, .says = "HTTP/1.1 200 "},
+    {"problem", GET("/problems/not_found"), ORDERS, .says = "HTTP/1.1 200 "},
+    {"problem that is none", GET("/problems/x"), ORDERS, .says = "HTTP/1.1 404 "},
+    {"nothing at this path", GET("/x"), ORDERS, .says = "\"not_found\""},
+    {"another method", "PUT /livez HTTP/1.1\r\n", "", ORDERS, .says = "HTTP/1.1 405 "},
+    {"order", POST "Idempotency-Key: k\r\nPrefer: wait=0\r\n", ORDER, ORDERS,
+     .says = "HTTP/1.1 202 "},
+    {"order, not taken", POST, ORDER, ORDERS, .refuses = true, .says = "\"unavailable\""},
+    {"order, not JSON", POST, "{", ORDERS, .says = "HTTP/1.1 400 "},
+    {"order, of another type", "POST /v1/orders HTTP/1.1\r\n", ORDER, ORDERS,
+     .says = "HTTP/1.1 415 "},
+    {"GET an order", GET("/v1/orders/" UUID), ORDERS, .row = &order, .says = "\"paid\""},
+    {"no such order", GET("/v1/orders/" UUID), ORDERS, .says = "\"order_not_found\""},
+    {"order of a later version", GET("/v1/orders/" UUID), ORDERS, .row = &later_order,
+     .says = "\"later_version\""},
+    {"timeline", GET("/v1/orders/" UUID "/timeline"), ORDERS, .row = &timeline,
+     .says = "HTTP/1.1 200 "},
+    {"cancel", CANCEL, ORDERS, .row = &order, .says = "HTTP/1.1 202 "},
+    {"cancel, too late", CANCEL, ORDERS, .declines = true, .says = "\"order_not_cancellable\""},
+    {"GET stock", GET("/v1/stock/SKU-1"), STOCK, .row = &stock, .says = "\"available\":7"},
+    {"PUT stock", PUT, "{\"on_hand\":7}", STOCK, .says = "\"available\":4"},
+    {"PUT stock, below what is held", PUT, "{\"on_hand\":7}", STOCK, .declines = true,
+     .says = "\"stock_below_held\""},
+    {"two lengths", POST "Content-Length: 1\r\n", ORDER, ORDERS, .says = "HTTP/1.1 400 "},
 };
 
 static _Thread_local bool is_http_thread;
@@ -67,14 +112,22 @@ static void *serve(void *opaque)
     return NULL;
 }
 
+static const struct scenario *asked;
+
 static void submitted(const struct engine_command *command)
 {
-    *(struct place_reply *)command->reply = (struct place_reply){.order_id = command->order_id};
+    if (strcmp(command->command->name, "placement") == 0)
+        *(struct place_reply *)command->reply = (struct place_reply){.order_id = command->order_id};
+    else if (strcmp(command->command->name, "cancel") == 0)
+        *(enum cancel_reply *)command->reply = asked->declines ? CANCEL_TOO_LATE : CANCEL_ACCEPTED;
+    else
+        *(struct put_stock_reply *)command->reply =
+            (struct put_stock_reply){.below_held = asked->declines, .held = 3};
 }
 
 /* ---- a request ---- */
 
-/* The date, and ids that the service makes: another one in each process. */
+/* The date, and ids that the service makes, as UUID is not: others in each process. */
 static void mask(char *answer)
 {
     char *date = strstr(answer, "\nDate: ");
@@ -82,7 +135,7 @@ static void mask(char *answer)
         memset(date + 7, 'D', strcspn(date + 7, "\r\n"));
     for (char *at = answer; strlen(at) >= strlen(UUID); at++)
         if (strspn(at, "0123456789abcdef") == 8 && at[8] == '-' &&
-            strspn(at, "0123456789abcdef-") == strlen(UUID))
+            strspn(at, "0123456789abcdef-") == strlen(UUID) && strncmp(at, UUID, strlen(UUID)) != 0)
             memset(at, 'U', strlen(UUID));
 }
 
@@ -122,9 +175,14 @@ static const char *name_of(size_t i)
     return scenarios[i].name;
 }
 
+static const char *says_of(size_t i)
+{
+    return scenarios[i].says;
+}
+
 static bool run(size_t i, char *said)
 {
-    const struct scenario *scenario = &scenarios[i];
+    const struct scenario *scenario = asked = &scenarios[i];
     char errbuf[200];
     struct sockaddr_in own;
     socklen_t size = sizeof own;
@@ -132,6 +190,7 @@ static bool run(size_t i, char *said)
         .health = {.started = true, .accepting = true, .database = true, .kafka = !scenario->away},
         .away = scenario->away,
         .refuses = scenario->refuses,
+        .row = scenario->row,
         .submitted = submitted,
     };
     struct door *door = door_new(scenario->service, NULL, NULL, errbuf, sizeof errbuf);
@@ -157,6 +216,7 @@ int main(void)
     return starve(&(struct starve){.name = "door",
                                    .count = sizeof scenarios / sizeof *scenarios,
                                    .scenario = name_of,
+                                   .must_say = says_of,
                                    .run = run,
                                    .counts = counts});
 }

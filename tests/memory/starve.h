@@ -19,6 +19,7 @@ struct starve {
     const char *name; /* of the program */
     size_t count;     /* of scenarios */
     const char *(*scenario)(size_t i);
+    const char *(*must_say)(size_t i); /* part of what it says: it is what its name tells */
     /* Runs one and writes what came of it to said, which is empty; frees all that it has made.
      * True: it was refused, as it may be only without memory. */
     bool (*run)(size_t i, char *said);

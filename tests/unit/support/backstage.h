@@ -16,6 +16,7 @@ struct backstage {
     void (*submitted)(const struct engine_command *command);
     /* Whether a query's row is there; then it is empty but for its key. NULL: none is. */
     bool (*has)(const struct read *read);
+    const void *row; /* each query's, if not NULL: then nobody is asked */
 };
 extern struct backstage backstage;
 

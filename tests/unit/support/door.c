@@ -138,14 +138,16 @@ void saga_request_submit(struct saga_request *request, const struct saga_command
         check(scan_check(place->items) == NULL && scan_check(place->metadata) == NULL &&
               scan_check(place->shipping_address) == NULL && place->total >= 0);
         check((place->key.at != NULL) == (place->fingerprint.at != NULL));
-        *(struct place_reply *)reply = (struct place_reply){.order_id = *order_id};
+        *(struct place_reply *)reply = (struct place_reply){
+            .order_id = *order_id, .replayed = request->replays, .reused = request->declines};
         say(request, "place %s %s %s %s %.*s\n", place->items.at, place->metadata.at,
             place->shipping_address.at, place->payment_method.at, (int)place->fingerprint.len,
             place->fingerprint.at);
     } else if (strcmp(command->name, "cancel") == 0) {
-        *(enum cancel_reply *)reply = CANCEL_ACCEPTED;
+        *(enum cancel_reply *)reply = request->declines ? CANCEL_TOO_LATE : CANCEL_ACCEPTED;
     } else {
         const struct put_stock *put = body;
+        ((struct put_stock_reply *)reply)->below_held = request->declines;
         say(request, "put %.*s %lld\n", (int)put->sku.len, put->sku.at, (long long)put->on_hand);
     }
     then(request);
@@ -153,7 +155,7 @@ void saga_request_submit(struct saga_request *request, const struct saga_command
 
 enum saga_outcome_kind saga_request_outcome(struct saga_request *request)
 {
-    return request->busy ? SAGA_BUSY : SAGA_COMMITTED;
+    return request->outcome;
 }
 
 void saga_request_query(struct saga_request *request, const struct saga_query *query,
@@ -176,6 +178,8 @@ void saga_request_query(struct saga_request *request, const struct saga_query *q
     }
     check(key.len == 16);
     view.facts = request->waits > 1 ? FACT_COMPLETED : FACT_CREATED;
+    if (request->later)
+        view.facts |= 1 << 30;
     if (is_text(request->body))
         timeline->timeline = request->body;
     bool order = query->shape->size == sizeof view;

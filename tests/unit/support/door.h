@@ -12,8 +12,10 @@
 struct saga_request {
     struct arena arena;
     struct saga_text key, prefer, recalled, body, path;
-    bool busy, missing; /* the engine does not take it; the row is not there */
-    char *said;         /* gets all that the service said, if not NULL */
+    enum saga_outcome_kind outcome;
+    bool declines, replays; /* the command's handler says no; knows the key of an order already */
+    bool missing, later;    /* the row is not there; a later version has written it */
+    char *said;             /* gets all that the service said, if not NULL */
     size_t said_size;
     void *kept;
     saga_then then;
