@@ -188,7 +188,19 @@ static bool is_json(const struct http_exchange *exchange)
         return false;
     while (len < type.len && memchr("; \t", type.at[len], 3) == NULL)
         len++;
-    return len == strlen(json) && strncasecmp(type.at, json, len) == 0;
+    if (len != strlen(json) || strncasecmp(type.at, json, len) != 0)
+        return false;
+    while (len < type.len && (type.at[len] == ' ' || type.at[len] == '\t'))
+        len++;
+    return len == type.len || type.at[len] == ';';
+}
+
+/* RFC 9110, 8.4 and 15.5.16: a coding that is not undone must not be taken for the body. */
+static void refuse_coding(struct saga_request *request)
+{
+    saga_request_add_header(request, "Accept-Encoding", "identity");
+    saga_request_problem(request, 415, "unsupported_media_type",
+                         "The body must be sent without a Content-Encoding.", 0);
 }
 
 static void on_request(void *opaque, struct http_exchange *exchange)
@@ -205,6 +217,8 @@ static void on_request(void *opaque, struct http_exchange *exchange)
     } else if (request->route->route->json && !is_json(exchange)) {
         saga_request_problem(request, 415, "unsupported_media_type",
                              "The body must be sent as Content-Type: application/json.", 0);
+    } else if (request->route->route->json && http_header_count(exchange, "Content-Encoding") > 0) {
+        refuse_coding(request);
     } else if (request->route->route->json && FAILPOINT(door_received)) {
         saga_request_problem(request, 503, "unavailable", "A test has asked for this.", 1);
     } else {

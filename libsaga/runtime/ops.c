@@ -13,7 +13,7 @@ const struct saga_problem ops_problems[] = {
     {"method_not_allowed", "The method is not taken here",
      "The path exists, but not for this method. The Allow header lists those that it takes."},
     {"unsupported_media_type", "The body is of another type",
-     "Send the body with Content-Type: application/json."},
+     "Send the body with Content-Type: application/json, and without a Content-Encoding."},
     {"malformed_request", "The request is not well-formed HTTP",
      "The name of a header field has letters, digits and -!#$%&'*+.^_`|~, and the colon follows it "
      "without a space; each field is one line; Host is there once."},

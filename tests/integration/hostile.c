@@ -1,7 +1,7 @@
 /*
  * hostile.c: what strangers send: every rule of an order at and around its bound, every wrong type
- * in every place, JSON that is none, requests that are no HTTP. Each has its exact answer; nothing
- * refused leaves a row or uses a key up; the service lives on, in its memory.
+ * in every place, JSON that is none, bodies of another type or size. Each has its exact answer;
+ * nothing refused leaves a row or uses a key up; the service lives on, in its memory.
  */
 #include <criterion/criterion.h>
 #include <stdio.h>
@@ -15,6 +15,7 @@
 #include "support/unharmed.h"
 
 #define TIMEOUT_MS 10000
+#define JSON "Content-Type: application/json\r\n"
 #define RULES "Some fields break their rules; see errors."
 #define NAME "must be 1 to 64 visible ASCII characters"
 #define UNKNOWN "is not known here"
@@ -38,27 +39,49 @@ TestSuite(hostile, .init = begin, .timeout = 120);
 
 /* ---- bodies ---- */
 
-/* Each with a key of its own: what is refused does not use it up. Compared as a whole; pointer
- * NULL: no field of it is wrong, it is no order at all. */
+struct wanted {
+    int status;
+    const char *code, *detail, *pointer, *fault; /* as in problem_differs; none of a 201 */
+};
+
+/* The whole answer is compared. `body` is what was said, however it was sent. */
+static void check(struct http_answer *answer, const char *body, size_t len,
+                  const struct wanted *wanted)
+{
+    const char *differs = wanted->status == 201
+                              ? order_differs(answer, body, len)
+                              : problem_differs(answer, wanted->status, wanted->code,
+                                                wanted->detail, wanted->pointer, wanted->fault);
+    cases++;
+    accepted += answer->status == 201;
+    cr_assert_null(differs, "%.300s: %s", body, differs);
+    http_answer_free(answer);
+}
+
+/* Each with a key of its own: what is refused does not use it up. */
+static const char *key(void)
+{
+    static char line[80];
+    snprintf(line, sizeof line, "Idempotency-Key: %lld.%d\r\n", (long long)getpid(), cases);
+    return line;
+}
+
+static void expect(const char *more, const char *body, size_t len, const struct wanted *wanted)
+{
+    char headers[300];
+    snprintf(headers, sizeof headers, "%s%s", more, key());
+    check(http_call_bytes(stack_address("ORDER_API"), "POST", "/v1/orders", headers, body, len,
+                          TIMEOUT_MS),
+          body, len, wanted);
+}
+
+/* pointer NULL: no field of it is wrong, it is no order at all. */
 static void expect_bytes(const char *body, size_t len, int status, const char *pointer,
                          const char *fault)
 {
-    char headers[100];
-    snprintf(headers, sizeof headers,
-             "Content-Type: application/json\r\nIdempotency-Key: %lld.%d\r\n", (long long)getpid(),
-             cases);
-    struct http_answer *http = http_call_bytes(stack_address("ORDER_API"), "POST", "/v1/orders",
-                                               headers, body, len, TIMEOUT_MS);
-    cases++;
-    accepted += http->status == 201;
-    cr_assert_eq(http->status, status, "%.300s: %d, not %d: %s", body, http->status, status,
-                 http->body);
-    const char *differs = NULL;
-    if (status != 201)
-        differs = problem_differs(http, status, status == 400 ? "malformed_json" : "invalid_order",
-                                  status == 400 ? NULL : RULES, pointer, fault);
-    cr_assert_null(differs, "%.300s: %s", body, differs);
-    http_answer_free(http);
+    struct wanted wanted = {status, status == 400 ? "malformed_json" : "invalid_order",
+                            status == 400 ? NULL : RULES, pointer, fault};
+    expect(JSON, body, len, &wanted);
 }
 
 /* An order in which one member has another value. */
@@ -210,12 +233,13 @@ Test(hostile, numbers)
     end();
 }
 
+static const char good[] = "{\"customer_id\":\"c\",\"currency\":\"EUR\",\"items\":[{\"sku\":"
+                           "\"SKU-1\",\"quantity\":1,\"unit_amount\":1}],\"payment_method\":"
+                           "\"pm_card\",\"shipping_address\":{\"country\":\"DE\"}}";
+
 static void replaced(const char *part, const char *other, int status, const char *pointer,
                      const char *fault)
 {
-    static const char good[] = "{\"customer_id\":\"c\",\"currency\":\"EUR\",\"items\":[{\"sku\":"
-                               "\"SKU-1\",\"quantity\":1,\"unit_amount\":1}],\"payment_method\":"
-                               "\"pm_card\",\"shipping_address\":{\"country\":\"DE\"}}";
     static char body[16384];
     const char *at = strstr(good, part);
     cr_assert_not_null(at, "%s", part);
@@ -342,57 +366,132 @@ Test(hostile, no_json)
     end();
 }
 
-/* ---- requests that are no HTTP ---- */
+/* ---- bodies of another type or size ---- */
 
-#define POST "POST /v1/orders HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n"
+/* `good`, compressed. */
+static const char gzip[] =
+    "\x1f\x8b\x08\x00\x00\x00\x00\x00\x02\x03\x15\x8d\xb1\x0e\xc3\x20\x0c\x44\xff\xc5"
+    "\x33\x1d\xb2\x66\x6e\xa6\x6e\xad\x32\x55\x15\x42\x60\x35\xa8\xc2\x50\x63\x86\x08"
+    "\xf1\xef\x31\xe3\x3d\xdd\xbb\xeb\xe0\x5b\x95\x9c\x90\x6d\x0c\xb0\x82\x07\xa3\x84"
+    "\x19\xc9\x9f\x1a\xb7\xfd\xa9\x20\x0a\xa6\x0a\xeb\xbb\x43\xfd\x35\xa5\xaf\xc7\x7e"
+    "\x5b\x94\xff\x9b\x23\x89\xa2\xc5\xc5\x40\xa3\x28\xd6\xa5\xdc\x48\x34\x8f\x8f\x81"
+    "\xe2\xce\x84\x24\x36\xa1\x1c\x79\x8e\x97\x64\xbd\xe3\xa0\x66\x3d\x62\x29\x91\xbe"
+    "\xd6\x85\xc0\x58\x75\xbc\x83\x9f\x2a\xcf\xd7\xfb\x06\x63\x5c\x8a\xf7\xea\x74\x9a"
+    "\x00\x00\x00";
 
-Test(hostile, no_http)
-{
-    static const struct {
-        const char *bytes;
-        int status; /* 0: the connection is closed without an answer */
-        bool half_close;
-    } requests[] = {
-        {"\r\n\r\n", 0, true},
-        {"nonsense\r\n\r\n", 0, true},
-        {"GET\r\n\r\n", 0, true},
-        {"GET /livez\r\n\r\n", 400, true},
-        {"GET /livez HTTP/9.9\r\nHost: a\r\n\r\n", 505, true},
-        {"GET /livez HTTP/1.1\r\n\r\n", 400, true},
-        {"GET /livez HTTP/1.1\r\nHost: a\r\n\r\n", 200, false},
-        {"GET /livez HTTP/1.1\nHost: a\n\n", 200, false},
-        {"GET /livez HTTP/1.0\r\n\r\n", 200, false},
-        {"BREW /livez HTTP/1.1\r\nHost: a\r\n\r\n", 405, false},
-        {"OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n", 404, false},
-        {"GET http://a/livez HTTP/1.1\r\nHost: a\r\n\r\n", 404, false},
-        {"GET /livez HTTP/1.1\r\nHost: a\r\nBroken\r\n\r\n", 400, true},
-        {"GET /%00 HTTP/1.1\r\nHost: a\r\n\r\n", 404, false},
-        {"GET /v1/orders/%2e%2e HTTP/1.1\r\nHost: a\r\n\r\n", 404, false},
-        {"GET /v1/../livez HTTP/1.1\r\nHost: a\r\n\r\n", 404, false},
-        {POST "Content-Length: -1\r\n\r\n{}", 400, true},
-        {POST "Content-Length: x\r\n\r\n{}", 400, true},
-        {POST "Content-Length: 99999999999999999999\r\n\r\n{}", 413, true},
-        {POST "Content-Length: 65537\r\n\r\n{}", 413, true},
-        {POST "Content-Length: 2\r\nContent-Length: 3\r\n\r\n{}x", 400, true},
-        {POST "Content-Length: 2\r\nContent-Length: 2\r\n\r\n{}", 400, true},
-        {POST "Transfer-Encoding: chunked\r\nTransfer-Encoding: identity\r\n\r\n0\r\n\r\n", 400,
-         true},
-        {POST "Transfer-Encoding: chunked, chunked\r\n\r\n0\r\n\r\n", 400, true},
-        {POST "Content-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 400, true},
-        {POST "Transfer-Encoding: chunked\r\n\r\nzz\r\n{}\r\n0\r\n\r\n", 400, true},
-        {POST "Transfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n", 422, false},
-        {POST "Transfer-Encoding: gzip\r\n\r\n", 400, true},
-        {POST "\r\n", 400, false},
-        {POST "Content-Length: 10\r\n\r\n{}", 0, true},
-    };
-    for (size_t i = 0; i < COUNT(requests); i++) {
-        struct http_answer *answer =
-            http_call_raw(stack_address("ORDER_API"), requests[i].bytes, strlen(requests[i].bytes),
-                          requests[i].half_close, 3000);
-        cases++;
-        cr_expect_eq(answer->status, requests[i].status, "%s: %d, not %d: %.200s",
-                     requests[i].bytes, answer->status, requests[i].status, answer->body);
-        http_answer_free(answer);
+#define AS(type) "Content-Type: " type "\r\n"
+#define TAKEN                                                                                      \
+    {                                                                                              \
+        201, NULL, NULL, NULL, NULL                                                                \
     }
+#define NOT_JSON                                                                                   \
+    {                                                                                              \
+        400, "malformed_json", NULL, NULL, NULL                                                    \
+    }
+#define OTHER_TYPE                                                                                 \
+    {                                                                                              \
+        415, "unsupported_media_type", "The body must be sent as Content-Type: application/json.", \
+            NULL, NULL                                                                             \
+    }
+#define CODED                                                                                      \
+    {                                                                                              \
+        415, "unsupported_media_type", "The body must be sent without a Content-Encoding.", NULL,  \
+            NULL                                                                                   \
+    }
+#define GOOD good, sizeof good - 1
+
+/* JSON has no charset: whatever one is told, it is UTF-8 (RFC 8259, 11). */
+Test(hostile, types)
+{
+    static const char latin1[] = HEAD "\"\xe9\",\"currency\":\"EUR\"" ITEMS
+                                      "\"SKU-1\",\"quantity\":1,\"unit_amount\":1}]," TAIL;
+    static const struct {
+        const char *headers, *body;
+        size_t len;
+        struct wanted wanted;
+    } rows[] = {
+        {AS("application/json; charset=utf-8"), GOOD, TAKEN},
+        {AS("application/json;charset=\"UTF-8\""), GOOD, TAKEN},
+        {AS("application/json; charset=latin1"), GOOD, TAKEN},
+        {AS("application/json; charset=latin1"), latin1, sizeof latin1 - 1, NOT_JSON},
+        {AS("Application/JSON"), GOOD, TAKEN},
+        {AS("application/jsonx"), GOOD, OTHER_TYPE},
+        {AS("application/jso"), GOOD, OTHER_TYPE},
+        {AS("application/json+x"), GOOD, OTHER_TYPE},
+        {AS("application/problem+json"), GOOD, OTHER_TYPE},
+        {AS("text/json"), GOOD, OTHER_TYPE},
+        {AS("*/*"), GOOD, OTHER_TYPE},
+        {AS("application/json, application/json"), GOOD, OTHER_TYPE},
+        {AS("\"application/json\""), GOOD, OTHER_TYPE},
+        {AS(""), GOOD, OTHER_TYPE},
+        {"", GOOD, OTHER_TYPE},
+        {JSON JSON, GOOD, OTHER_TYPE},
+        {JSON AS("application/json; charset=utf-8"), GOOD, OTHER_TYPE},
+        {JSON AS("text/plain"), GOOD, OTHER_TYPE},
+        {AS("text/plain") JSON, GOOD, OTHER_TYPE},
+        {AS("application/json utf-8"), GOOD, OTHER_TYPE},
+        {AS("application/json charset=utf-8"), GOOD, OTHER_TYPE},
+        {AS("application/json ; charset=utf-8"), GOOD, TAKEN},
+        {JSON "Content-Encoding: gzip\r\n", gzip, sizeof gzip - 1, CODED},
+        {JSON "Content-Encoding: gzip\r\n", GOOD, CODED},
+        {JSON "Content-Encoding: br\r\n", GOOD, CODED},
+        {JSON "Content-Encoding: identity\r\n", GOOD, CODED},
+        {JSON, gzip, sizeof gzip - 1, NOT_JSON},
+    };
+    for (size_t i = 0; i < COUNT(rows); i++)
+        expect(rows[i].headers, rows[i].body, rows[i].len, &rows[i].wanted);
+    end();
+}
+
+/* In two chunks, the last byte by itself. */
+static void expect_chunks(const char *body, size_t len, const struct wanted *wanted)
+{
+    static char request[70000];
+    size_t at = (size_t)sprintf(request,
+                                "POST /v1/orders HTTP/1.1\r\nHost: a\r\n" JSON
+                                "%sTransfer-Encoding: chunked\r\n\r\n%zx\r\n",
+                                key(), len - 1);
+    memcpy(request + at, body, len - 1);
+    at += len - 1;
+    at += (size_t)sprintf(request + at, "\r\n1\r\n%c\r\n0\r\n\r\n", body[len - 1]);
+    check(http_call_raw(stack_address("ORDER_API"), request, at, false, TIMEOUT_MS), body, len,
+          wanted);
+}
+
+/* To the byte, however its length is told, and whatever it consists of. */
+Test(hostile, sizes)
+{
+    static const struct wanted taken = TAKEN, no_json = NOT_JSON,
+                               no_order = {422, "invalid_order", RULES, "#", "must be an object"},
+                               large = {413, "body_too_large",
+                                        "The body may have at most 65536 bytes.", NULL, NULL};
+    static char before[65538], after[65538], junk[65538];
+    for (size_t len = 65535; len <= 65537; len++) {
+        memset(after, ' ', len);
+        memset(before, ' ', len);
+        memset(junk, '0', len);
+        memcpy(after, GOOD);
+        memcpy(before + len - (sizeof good - 1), GOOD);
+        expect(JSON, after, len, len <= 65536 ? &taken : &large);
+        expect(JSON, before, len, len <= 65536 ? &taken : &large);
+        expect(JSON, junk, len, len <= 65536 ? &no_json : &large);
+        expect_chunks(after, len, len <= 65536 ? &taken : &large);
+        expect_chunks(before, len, len <= 65536 ? &taken : &large);
+        expect_chunks(junk, len, len <= 65536 ? &no_json : &large);
+    }
+    expect_chunks("[]", 2, &no_order);
+    end();
+}
+
+/* Who ends in the middle of his body is told nothing, and has ordered nothing. */
+Test(hostile, half_a_body)
+{
+    static const char half[] =
+        "POST /v1/orders HTTP/1.1\r\nHost: a\r\n" JSON "Content-Length: 10\r\n\r\n{}";
+    struct http_answer *answer =
+        http_call_raw(stack_address("ORDER_API"), half, sizeof half - 1, true, 3000);
+    cases++;
+    cr_expect_eq(answer->head_len, 0, "%s", answer->head);
+    http_answer_free(answer);
     end();
 }

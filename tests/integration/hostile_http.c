@@ -2,9 +2,10 @@
  * hostile_http.c: requests of which it is in doubt where they end, and requests that no route
  * takes. Each of them hides a whole good order where somebody might take it for a request of its
  * own: in the body, behind the last chunk, behind a length that reads in two ways. What is refused
- * has its exact answer, and what it hid is no order: no row, no event.
+ * has its exact answer, and what it hid is no order: no row, no event. And what is no HTTP at all.
  */
 #include <criterion/criterion.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -46,6 +47,8 @@ TestSuite(hostile_http, .init = begin, .timeout = 120);
 #define TYPE "Content-Type: application/json\r\n"
 #define POST LINE "Host: a\r\n" TYPE
 #define LAST "GET /livez HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
+#define READY "{\"status\":\"ready\",\"detail\":\"\","
+#define ALIVE "{\"status\":\"alive\"}"
 #define BODY                                                                                       \
     "{\"customer_id\":\"smuggled\",\"currency\":\"EUR\",\"items\":[{\"sku\":\"SKU-1\","            \
     "\"quantity\":1,\"unit_amount\":1}],\"payment_method\":\"pm_card\",\"shipping_address\":"      \
@@ -55,7 +58,7 @@ static char hidden[1024], sent[SIZE];
 
 /*
  * %O a good order, %o its length, %p the same in hex; %H a whole request with it, %h its length, %i
- * the same in hex; %F so many zeros that the body is too large; %z a NUL.
+ * the same in hex; %F so many zeros that the body is too large; %z a NUL; %% a %.
  */
 static size_t put_part(char letter, char *to)
 {
@@ -78,6 +81,9 @@ static size_t put_part(char letter, char *to)
     case 'F':
         memset(filler, '0', sizeof filler - 1);
         return (size_t)sprintf(to, "%s", filler);
+    case '%':
+        *to = '%';
+        return 1;
     default:
         *to = '\0';
         return 1;
@@ -99,7 +105,7 @@ static size_t expand(const char *text)
 
 /* ---- what comes back ---- */
 
-/* Sends all, and takes what comes until the server closes. */
+/* Sends all, and takes what comes until the server closes; that it does is asserted. */
 static void converse(const char *base, const char *bytes, size_t len, struct http_buffer *ret)
 {
     struct sockaddr_in address = http_address(base);
@@ -114,14 +120,29 @@ static void converse(const char *base, const char *bytes, size_t len, struct htt
             break;
         at += (size_t)n;
     }
-    for (ssize_t n = 1; n > 0; ret->len += n > 0 ? (size_t)n : 0) {
+    ssize_t n;
+    do {
         http_buffer_reserve(ret, 65536);
         n = recv(fd, ret->at + ret->len, ret->size - ret->len, 0);
-    }
+        ret->len += n > 0 ? (size_t)n : 0;
+    } while (n > 0);
+    bool closed = n == 0 || errno == ECONNRESET; /* a reset: it has not read all that was sent */
     close(fd);
+    cr_assert(closed, "open after %.300s: %.*s", bytes, (int)ret->len, ret->at);
 }
 
-/* The statuses of all answers, with a space before each; the first that is a problem of ours. */
+/* An answer that says yes, as a whole. */
+static void check_yes(const struct http_answer *answer, bool last)
+{
+    const char *differs = answer->status == 201 ? order_differs(answer, BODY, strlen(BODY)) : NULL;
+    cr_expect_null(differs, "%s", differs);
+    bool alive =
+        answer->body_len == strlen(ALIVE) && memcmp(answer->body, ALIVE, strlen(ALIVE)) == 0;
+    bool ready = !last && strncmp(answer->body, READY, strlen(READY)) == 0;
+    cr_expect(answer->status != 200 || alive || ready, "%.200s", answer->body);
+}
+
+/* The statuses of all answers, with a space before each; the first of them. */
 static const char *statuses(struct http_buffer *in, struct http_answer *ret_first)
 {
     static char told[200];
@@ -139,6 +160,7 @@ static const char *statuses(struct http_buffer *in, struct http_answer *ret_firs
         if (at == 0)
             *ret_first = answer;
         at += answer.head_len + 4 + answer.body_len;
+        check_yes(&answer, at == in->len);
         len += (size_t)snprintf(told + len, sizeof told - len, " %d", answer.status);
     }
     if (at < in->len)
@@ -154,7 +176,7 @@ static int64_t smuggled(void)
 struct exchange {
     const char *request;
     const char *answers; /* the statuses, a space before each */
-    const char *code;    /* of the first; NULL: libmicrohttpd's own answer, or none that refuses */
+    const char *code;    /* of the first, or libmicrohttpd's page; NULL: none that refuses */
     int orders;
 };
 
@@ -173,8 +195,10 @@ static void check(const char *base, const struct exchange *exchange)
     cr_expect_str_eq(told, exchange->answers, "%s:%s, not%s", exchange->request, told,
                      exchange->answers);
     if (exchange->code != NULL) {
-        const char *differs =
-            problem_differs(&first, atoi(exchange->answers), exchange->code, NULL, NULL, NULL);
+        const char *differs = problem_is_page(exchange->code)
+                                  ? page_differs(in.at, in.len, exchange->code)
+                                  : problem_differs(&first, atoi(exchange->answers), exchange->code,
+                                                    NULL, NULL, NULL);
         cr_expect_null(differs, "%s: %s", exchange->request, differs);
     }
     cr_expect_eq(smuggled(), before + exchange->orders, "%s: an order too many or too few",
@@ -199,18 +223,18 @@ static void check_all(const char *base, const struct exchange *exchanges, size_t
         request, " 400", "malformed_request", 0                                                    \
     }
 /* libmicrohttpd's own, and then it closes. */
-#define LIBRARY(headers, body, statuses)                                                           \
+#define LARGE_CHUNK(body)                                                                          \
     {                                                                                              \
-        POST headers "\r\n" body, statuses, NULL, 0                                                \
+        POST "Transfer-Encoding: chunked\r\n\r\n" body, " 413", "page:chunk_too_large", 0          \
     }
 /* It sends the head of this one twice: what it tells of the length of its page holds for both. */
 #define LENGTH(value)                                                                              \
     {                                                                                              \
-        POST "Content-Length:" value "\r\n\r\n%H", " 400 and more", NULL, 0                        \
+        POST "Content-Length:" value "\r\n\r\n%H", " 400 and more", "page:length", 0               \
     }
 #define CHUNK(body)                                                                                \
     {                                                                                              \
-        POST "Transfer-Encoding: chunked\r\n\r\n" body, " 400", NULL, 0                            \
+        POST "Transfer-Encoding: chunked\r\n\r\n" body, " 400", "page:chunk", 0                    \
     }
 #define ORDERED(headers, body)                                                                     \
     {                                                                                              \
@@ -237,6 +261,8 @@ static const struct exchange orders[] = {
 };
 
 static const struct exchange lengths[] = {
+    LENGTH(" x"),
+    LENGTH(" -1"),
     LENGTH(" +%h"),
     LENGTH(" -%h"),
     LENGTH(" 0x%i"),
@@ -248,10 +274,16 @@ static const struct exchange lengths[] = {
     LENGTH(" "),
     LENGTH(" 0,%h"),
     LENGTH(" %h\t "), /* which would be fine, but is safe */
-    {POST "Content-Length: 99999999999999999999999\r\n\r\n%H", " 413 and more", NULL, 0},
+    {POST "Content-Length: 99999999999999999999999\r\n\r\n%H", " 413 and more",
+     "page:length_too_large", 0},
+    {POST "Content-Length: 99999999999999999999\r\n\r\n{}", " 413 and more",
+     "page:length_too_large", 0},
     DOUBT("Content-Length: 0\r\nContent-Length: %h\r\n", "%H"),
     DOUBT("Content-Length: %h\r\nContent-Length: %h\r\n", "%H"),
     DOUBT("Content-Length: %h\r\ncontent-length: 0\r\n", "%H"),
+    DOUBT("Content-Length: 2\r\nContent-Length: 3\r\n", "{}x"),
+    DOUBT("Content-Length: 2\r\nContent-Length: 2\r\n", "{}"),
+    DOUBT("Content-Length: 2\r\nTransfer-Encoding: chunked\r\n", "0\r\n\r\n"),
     DOUBT("Content-Length: 0\r\nTransfer-Encoding: chunked\r\n", "%i\r\n%H\r\n0\r\n\r\n"),
     DOUBT("Transfer-Encoding: chunked\r\nContent-Length: 5\r\n", "0\r\n\r\n%H"),
     DOUBT("Content-Length: %h\r\nTransfer-Encoding: identity\r\n", "%H"),
@@ -272,6 +304,9 @@ static const struct exchange encodings[] = {
     DOUBT("Transfer-Encoding: \"chunked\"\r\n", "%H"),
     DOUBT("Transfer-Encoding: identity\r\n", "%H"),
     DOUBT("Transfer-Encoding: gzip, chunked\r\n", "0\r\n\r\n%H"),
+    DOUBT("Transfer-Encoding: gzip\r\n", ""),
+    DOUBT("Transfer-Encoding: chunked, chunked\r\n", "0\r\n\r\n"),
+    DOUBT("Transfer-Encoding: chunked\r\nTransfer-Encoding: identity\r\n", "0\r\n\r\n"),
     DOUBT("Transfer-Encoding: chunked, identity\r\n", "0\r\n\r\n%H"),
     DOUBT("Transfer-Encoding: ,chunked\r\n", "0\r\n\r\n%H"),
     DOUBT("Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n", "0\r\n\r\n%H"),
@@ -286,10 +321,11 @@ static const struct exchange chunks[] = {
     CHUNK("%i_\r\n%H\r\n0\r\n\r\n"),
     CHUNK("\r\n%H\r\n0\r\n\r\n"),
     CHUNK(";x\r\n%H\r\n0\r\n\r\n"),
+    CHUNK("zz\r\n{}\r\n0\r\n\r\n"),
     CHUNK("g\r\n%H\r\n0\r\n\r\n"),
-    LIBRARY("Transfer-Encoding: chunked\r\n", "10000000000000000\r\n%H\r\n0\r\n\r\n", " 413"),
-    LIBRARY("Transfer-Encoding: chunked\r\n", "10000000000000002\r\n{}\r\n0\r\n\r\n%H", " 413"),
-    LIBRARY("Transfer-Encoding: chunked\r\n", "fffffffffffffffff\r\n%H\r\n0\r\n\r\n", " 413"),
+    LARGE_CHUNK("10000000000000000\r\n%H\r\n0\r\n\r\n"),
+    LARGE_CHUNK("10000000000000002\r\n{}\r\n0\r\n\r\n%H"),
+    LARGE_CHUNK("fffffffffffffffff\r\n%H\r\n0\r\n\r\n"),
     CHUNK("2\r\n{}0\r\n\r\n%H"),
     CHUNK("2\r\n{}x\r\n0\r\n\r\n%H"),
 };
@@ -308,14 +344,14 @@ static const struct exchange names[] = {
     NO_HTTP(POST "X: a\rContent-Length: %h\r\n\r\n%H"),
     NO_HTTP(POST "Content-Length: %h\r\nX: \r\r\n\r\n%H"),
     NO_HTTP(POST "Host: b\r\nContent-Length: %h\r\n\r\n%H"),
-    {POST "Content-Length\r\n\r\n%H", " 400", NULL, 0},
-    {LINE TYPE "Content-Length: %h\r\n\r\n%H", " 400 and more", NULL, 0}, /* no Host */
+    {POST "Content-Length\r\n\r\n%H", " 400", "page:syntax", 0},
+    {LINE TYPE "Content-Length: %h\r\n\r\n%H", " 400 and more", "page:host", 0}, /* no Host */
     /* libmicrohttpd takes a line without a name for the end of the head, and ends a value at a NUL:
      * nothing of it can be seen from here. */
     {POST ": 0\r\nContent-Length: %h\r\n\r\n%H", " 400 400", "malformed_json", 0},
     {POST "X: a%zb\r\nContent-Length: %h\r\n\r\n%H", " 400 200", "malformed_json", 0},
-    {POST "Content-Length%z: %h\r\n\r\n%H", " 400", NULL, 0},
-    {"POST /v1/orders\r\n" TYPE "Content-Length: %h\r\n\r\n%H", " 400", NULL, 0},
+    {POST "Content-Length%z: %h\r\n\r\n%H", " 400", "page:syntax", 0},
+    {"POST /v1/orders\r\n" TYPE "Content-Length: %h\r\n\r\n%H", " 400", "page:syntax", 0},
 };
 
 /* A line that goes on in the next one. */
@@ -382,6 +418,7 @@ static const struct exchange unread[] = {
      "malformed_json", 0},
     {POST "Upgrade: h2c\r\nConnection: Upgrade\r\nContent-Length: %h\r\n\r\n%H", " 400 200",
      "malformed_json", 0},
+    {POST "Content-Length: 65537\r\n\r\n{}", " 413", "body_too_large", 0},
     {POST "Content-Length: 99999\r\n\r\n%H%F", " 413", "body_too_large", 0},
     {POST "Content-Length: 18446744073709551615\r\n\r\n%H", " 413", "body_too_large", 0},
     {POST "Transfer-Encoding: chunked\r\n\r\n1387f\r\n%F\r\n%i\r\n%H\r\n0\r\n\r\n", " 413 200",
@@ -391,5 +428,39 @@ static const struct exchange unread[] = {
 Test(hostile_http, bodies_that_nobody_reads)
 {
     check_all(stack_address("ORDER_API"), unread, COUNT(unread));
+    end();
+}
+
+/* ---- requests that are no HTTP, or hardly ---- */
+
+#define GET(target) "GET " target " HTTP/1.1\r\nHost: a\r\n\r\n"
+
+/* The connection is kept where the last request is answered too. */
+static const struct exchange no_http[] = {
+    {"", " 200", NULL, 0},
+    {"\r\n\r\n", " 200", NULL, 0}, /* empty lines before a request are none of it */
+    {"nonsense\r\n\r\n", "", NULL, 0},
+    {"GET\r\n\r\n", "", NULL, 0},
+    {"GET /livez\r\n\r\n", " 400", "page:syntax", 0},
+    {"GET /livez HTTP/9.9\r\nHost: a\r\n\r\n", " 505", "page:version", 0},
+    {"GET /livez HTTP/1.1\r\n\r\n", " 400 and more", "page:host", 0},
+    {GET("/livez"), " 200 200", NULL, 0},
+    {"GET /livez HTTP/1.1\nHost: a\n\n", " 200 200", NULL, 0},
+    {"GET /livez HTTP/1.0\r\n\r\n", " 200", NULL, 0},
+    {"BREW /livez HTTP/1.1\r\nHost: a\r\n\r\n", " 405 200", "method_not_allowed", 0},
+    {"OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n", " 404 200", "not_found", 0},
+    {GET("http://a/livez"), " 404 200", "not_found", 0},
+    {"GET /livez HTTP/1.1\r\nHost: a\r\nBroken\r\n\r\n", " 400", "page:syntax", 0},
+    {GET("/%%00"), " 404 200", "not_found", 0},
+    {GET("/v1/orders/%%2e%%2e"), " 404 200", "order_not_found", 0},
+    {GET("/v1/../livez"), " 404 200", "not_found", 0},
+    {POST "\r\n", " 400 200", "malformed_json", 0},
+    /* What was to be a request of its own is the end of the body, and no request from there. */
+    {POST "Content-Length: 10\r\n\r\n{}", " 400 400", "malformed_json", 0},
+};
+
+Test(hostile_http, no_http)
+{
+    check_all(stack_address("ORDER_API"), no_http, COUNT(no_http));
     end();
 }

@@ -1,7 +1,10 @@
 /*
- * problem.h: an answer that says no, compared as a whole: every member of its application/problem+
- * json as the contract has it, and no other. Only request_id differs from one to the next: it must
- * be the one of X-Request-Id.
+ * problem.h: an answer, compared as a whole.
+ *
+ * One that says no: every member of its application/problem+json as the contract has it, and no
+ * other. Only request_id differs from one to the next: it must be the one of X-Request-Id. A page
+ * that libmicrohttpd itself answers with: every byte but the Date. An order that was made: what
+ * was asked for, and what follows from it.
  */
 #ifndef SUPPORT_PROBLEM_H
 #define SUPPORT_PROBLEM_H
@@ -15,5 +18,13 @@
  */
 const char *problem_differs(const struct http_answer *answer, int status, const char *code,
                             const char *detail, const char *pointer, const char *fault);
+
+/* The names of libmicrohttpd's own pages begin so: "page:syntax". */
+bool problem_is_page(const char *code);
+/* bytes: all that came until the server closed. */
+const char *page_differs(const char *bytes, size_t len, const char *page);
+
+/* A 201 to this body. Its id and its times are its own, but Location has the id. */
+const char *order_differs(const struct http_answer *answer, const char *body, size_t len);
 
 #endif
