@@ -88,7 +88,8 @@ Test(letters, a_rejected_message_is_parked_alone_and_redriven)
 }
 
 /* An event as a service would say it, but said by a stranger. */
-static void say(const char *service, const char *topic, const char *order_id, const char *value)
+static void say_with_key(const char *service, const char *topic, const char *key,
+                         const char *order_id, const char *value)
 {
     char headers[600];
     snprintf(headers, sizeof headers,
@@ -96,7 +97,12 @@ static void say(const char *service, const char *topic, const char *order_id, co
              "-H ce_subject=%s -H ce_time=2026-01-01T00:00:00Z -H ce_schemaversion=1 "
              "-H content-type=application/json",
              (long long)clock_us(), service, topic, order_id);
-    letters_produce(topic, order_id, value, headers);
+    letters_produce(topic, key, value, headers);
+}
+
+static void say(const char *service, const char *topic, const char *order_id, const char *value)
+{
+    say_with_key(service, topic, order_id, order_id, value);
 }
 
 /* What cannot be read is parked with its reason, and holds nobody up. */
@@ -237,6 +243,47 @@ Test(letters, what_comes_behind_a_discarded_one_is_not_left_behind)
     IS(DB_ORDER, 2, "SELECT count(*) FROM dead_letter WHERE order_id = $1::uuid AND state = 3",
        answer.id);
     order_answer_free(&answer);
+}
+
+/* A record without a readable key is of no order. Mended, and redriven before what was parked
+ * before it, it must not overtake that; nor may it be left waiting, since who frees what waits goes
+ * by the order. It is parked still. */
+Test(letters, a_letter_of_no_order_is_not_left_waiting)
+{
+    struct order_answer parked = parked_at_payment();
+    char *first = db_text(DB_PAYMENT,
+                          "SELECT id::text FROM dead_letter WHERE state = 0"
+                          " AND order_id = $1::uuid",
+                          parked.id);
+    char *value = db_text(DB_ORDER,
+                          "SELECT payload FROM outbox WHERE type = 'order.created'"
+                          " AND order_id = $1::uuid",
+                          parked.id);
+    char *second = NULL;
+    say_with_key("order-svc", "order.created", "nobody", parked.id, value);
+    cr_assert(CLOCK_UNTIL(SOON_S, (second = db_text(DB_PAYMENT,
+                                                    "SELECT id::text FROM dead_letter"
+                                                    " WHERE order_id IS NULL AND state < 3",
+                                                    NULL)) != NULL));
+    IS(DB_PAYMENT, 1,
+       "WITH mended AS (UPDATE dead_letter SET record_key = $1, mended_at = now()"
+       " WHERE order_id IS NULL AND state < 3 RETURNING 1) SELECT count(*) FROM mended",
+       parked.id);
+    free(letters_command("payment-svc", "redrive", second));
+    cr_assert(CLOCK_UNTIL(SOON_S, db_int(DB_PAYMENT,
+                                         "SELECT count(*) FROM dead_letter WHERE state = 0"
+                                         " AND reason = 'held_up' AND attempts = 2"
+                                         " AND id = $1::bigint",
+                                         second) == 1));
+    free(letters_command("payment-svc", "redrive", first));
+    cr_assert(order_reaches(parked.id, "completed", SOON_S));
+    IS(DB_PAYMENT, 1, PARKED, NULL);
+    free(letters_command("payment-svc", "redrive", second));
+    cr_assert(CLOCK_UNTIL(SOON_S, parked_in(DB_PAYMENT) == 0));
+    free(first);
+    free(second);
+    free(value);
+    order_answer_free(&parked);
 }
 
 static int64_t lag_of(const char *address, const char *topic)
