@@ -1,5 +1,7 @@
-/* hostile_records.h: the topics that somebody hears, and a good and some wrong values of each. */
-#include <stddef.h>
+/* hostile_records.h: the topics that somebody hears, a good and some wrong values of each, and what
+ * else may be wrong with a record. */
+#include <stdio.h>
+#include <string.h>
 
 #include "support/db.h"
 
@@ -7,7 +9,7 @@
 #define OTHER "0190bbbb-bbbb-7bbb-8bbb-bbbbbbbbbbbb"
 #define ORDER(rest) "{\"order_id\":\"" ID "\"" rest "}"
 #define ADDRESS ",\"shipping_address\":{\"country\":\"DE\"}"
-#define ITEMS ",\"items\":[{\"sku\":\"SKU-1\",\"quantity\":1}]"
+#define ITEMS ",\"items\":[{\"sku\":\"SKU-1\",\"quantity\":2}]"
 
 static const struct reader {
     enum db db;
@@ -109,3 +111,114 @@ static const struct topic {
 };
 #define TOPICS (sizeof topics / sizeof *topics)
 static const struct topic *const paid_topic = &topics[2];
+
+/* Each would make its reader say something that is too large for an event, between these two. */
+static const struct {
+    enum db db;
+    const char *service;
+    const struct topic *topic;
+    const char *before, *after;
+} too_large[] = {
+    {DB_PAYMENT, "payment-svc", &topics[0],
+     ",\"customer_id\":\"c\",\"currency\":\"EUR\",\"amount\":1,\"payment_method\":\"pm_card\","
+     "\"items\":\"",
+     "\",\"shipping_address\":{}}"},
+    {DB_INVENTORY, "inventory-svc", &topics[2], ",\"items\":[{\"sku\":\"",
+     "\",\"quantity\":1}],\"shipping_address\":{}}"},
+    {DB_SHIPPING, "shipping-svc", &topics[1], ",\"reason\":\"", "\"}"},
+};
+#define TOO_LARGE (sizeof too_large / sizeof *too_large)
+
+#define HEADERS 8
+/* values: NULL: the topic's own. */
+static const char *const names[HEADERS] = {"ce_specversion",   "ce_id",       "ce_source",
+                                           "ce_type",          "ce_subject",  "ce_time",
+                                           "ce_schemaversion", "content-type"};
+static const char *const values[HEADERS] = {
+    "1.0", "by-a-stranger", NULL, NULL, ID, "2026-01-01T00:00:00.000Z", "1", "application/json"};
+
+/* A good record, but for one thing. */
+struct hostile {
+    const char *reason;
+    const char *header, *instead; /* instead NULL: left out */
+    const char *key, *value;      /* NULL: the good one; "-": none at all */
+    int more_headers;
+    const char *at_order; /* as in struct wrong */
+};
+
+/* On every topic. */
+static const struct hostile cases[] = {
+    {"unreadable_value", NULL, NULL, NULL, "", 0, NULL},
+    {"no_value", NULL, NULL, NULL, "-", 0, NULL}, /* a tombstone */
+    {"unreadable_value", NULL, NULL, NULL, "nonsense", 0, NULL},
+    {"unreadable_value", NULL, NULL, NULL, "{\"order_id\":\"" ID "\"", 0, NULL},
+    {"unreadable_value", NULL, NULL, NULL, "[]", 0, NULL},
+    {"unreadable_value", NULL, NULL, NULL, "{}", 0, NULL},
+    {"unreadable_value", NULL, NULL, NULL, "{\"order_id\":7}", 0, NULL},
+    {"order_id_is_not_subject", NULL, NULL, NULL, "!", 0, NULL}, /* a good one, of another order */
+    {"missing_ce_specversion", "ce_specversion", NULL, NULL, NULL, 0, NULL},
+    {"unknown_specversion", "ce_specversion", "2.0", NULL, NULL, 0, NULL},
+    {"missing_ce_schemaversion", "ce_schemaversion", NULL, NULL, NULL, 0, NULL},
+    {"unknown_schemaversion", "ce_schemaversion", "2", NULL, NULL, 0, NULL},
+    {"wrong_content_type", "content-type", "text/plain", NULL, NULL, 0, NULL},
+    {"wrong_content_type", "content-type", NULL, NULL, NULL, 0, NULL},
+    {"missing_ce_id", "ce_id", NULL, NULL, NULL, 0, NULL},
+    {"invalid_ce_id", "ce_id", "", NULL, NULL, 0, NULL},
+    {"invalid_ce_id", "ce_id", "a b", NULL, NULL, 0, NULL},
+    {"missing_ce_source", "ce_source", NULL, NULL, NULL, 0, NULL},
+    {"missing_ce_type", "ce_type", NULL, NULL, NULL, 0, NULL},
+    {"type_is_not_topic", "ce_type", "order.completed", NULL, NULL, 0, NULL},
+    {"missing_ce_subject", "ce_subject", NULL, NULL, NULL, 0, NULL},
+    {"invalid_ce_subject", "ce_subject", "nobody", NULL, NULL, 0, NULL},
+    {"key_is_not_subject", NULL, NULL, OTHER, NULL, 0, NULL},
+    {"key_is_not_subject", NULL, NULL, "-", NULL, 0, NULL},
+    {"key_is_not_subject", NULL, NULL, "", NULL, 0, NULL},
+    {"missing_ce_time", "ce_time", NULL, NULL, NULL, 0, NULL},
+    {"invalid_ce_time", "ce_time", "yesterday", NULL, NULL, 0, NULL},
+    {"too_many_headers", NULL, NULL, NULL, NULL, 60, NULL},
+    {"too_many_headers", NULL, NULL, NULL, NULL, 1000, NULL},
+};
+#define CASES (sizeof cases / sizeof *cases)
+
+/* A good one on this topic, about this order. */
+static const char *header_of(size_t i, const struct topic *topic, const char *id)
+{
+    if (values[i] != NULL)
+        return strcmp(values[i], ID) == 0 ? id : values[i];
+    return strcmp(names[i], "ce_type") == 0 ? topic->name : topic->source;
+}
+
+static const char *or_none(const char *given, const char *good)
+{
+    if (given == NULL)
+        return good;
+    return strcmp(given, "-") == 0 ? NULL : given;
+}
+
+static const char *reason_at(const struct reader *reader, const struct hostile *hostile)
+{
+    bool other = reader->db == DB_ORDER && hostile->at_order != NULL;
+    return other ? hostile->at_order : hostile->reason;
+}
+
+/* All that is put on a topic: what is wrong on every one, and its own. */
+static size_t cases_of(const struct topic *topic, struct hostile ret_cases[CASES + WRONG_MAX])
+{
+    size_t count = CASES;
+    memcpy(ret_cases, cases, sizeof cases);
+    for (size_t i = 0; i < WRONG_MAX && topic->wrong[i].value != NULL; i++)
+        ret_cases[count++] = (struct hostile){.reason = "unreadable_value",
+                                              .value = topic->wrong[i].value,
+                                              .at_order = topic->wrong[i].at_order};
+    return count;
+}
+
+/* The same of another order. */
+static const char *about(const char *value, const char *id)
+{
+    static char text[1024];
+    snprintf(text, sizeof text, "%s", value);
+    for (char *at = text; (at = strstr(at, ID)) != NULL; at += strlen(id))
+        memcpy(at, id, strlen(id));
+    return text;
+}
