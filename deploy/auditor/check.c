@@ -64,7 +64,7 @@ static void check_reservation(const struct looking *on, const struct reservation
                LL(row->issued), LL(row->held));
     else if ((row->released > 0 && row->released_items != row->held_items) ||
              (row->issued > 0 && row->issued_items != row->held_items))
-        broken(on, 2, "stock_ledger: other SKUs are %s than are held",
+        broken(on, 2, "stock_ledger: other SKUs or quantities are %s than are held",
                row->issued > 0 ? "issued" : "released");
     if ((row->held > 0) != is_one_of(row->state, DONE, UNDONE))
         broken(on, 3, "reservation is %s, stock_ledger held %lld", state(row->state),

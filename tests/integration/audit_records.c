@@ -3,6 +3,7 @@
  */
 #include <criterion/criterion.h>
 #include <signal.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,6 +18,7 @@
 #include "support/stack.h"
 
 #define STRANGER "0190aaaa-aaaa-7aaa-8aaa-aaaaaaaaaaaa"
+#define INVARIANTS 9
 #define ANOTHER "0190bbbb-bbbb-7bbb-8bbb-bbbbbbbbbbbb"
 
 static char done[40], undone[40];
@@ -68,20 +70,39 @@ static void store(const char *topic, int64_t offset)
     cr_assert(groups_store(stack_address("KAFKA_BOOTSTRAP"), "payment-svc", topic, 0, offset));
 }
 
-/* It says so about that order, and nothing else is broken but what was before. */
-static void says(int invariant, const char *order, int broken_in_all)
+static char broken[INVARIANTS + 1][40]; /* the order that each invariant is to name; "": it holds */
+
+/* Each invariant names the order that it should, and no other does. */
+static void names_them(const char *output)
 {
-    char *output = NULL, line[80];
-    snprintf(line, sizeof line, "I%d BROKEN order=%s ", invariant, order);
+    for (int i = 1; i <= INVARIANTS; i++) {
+        char wanted[80];
+        snprintf(wanted, sizeof wanted, broken[i][0] ? "I%d BROKEN order=%s " : "I%d ok ", i,
+                 broken[i]);
+        const char *line = strstr(output, wanted);
+        cr_assert_not_null(line, "\"%s\" is missing:\n%s", wanted, output);
+        if (broken[i][0])
+            cr_assert(memmem(line, strcspn(line, "\n"), "(1 in all)", 10) != NULL, "%s", output);
+    }
+}
+
+/* It says so about that order and why, and nothing else is broken but what was before. */
+__attribute__((format(printf, 3, 4))) static void says(int invariant, const char *order,
+                                                       const char *why, ...)
+{
+    char *output = NULL, words[200], begin[80];
+    va_list arguments;
+    va_start(arguments, why);
+    vsnprintf(words, sizeof words, why, arguments);
+    va_end(arguments);
+    snprintf(broken[invariant], sizeof broken[invariant], "%s", order);
+    snprintf(begin, sizeof begin, "I%d BROKEN ", invariant);
     int status = command_run(stack_root(), (const char *const[]){"deploy/audit", NULL}, &output);
     cr_assert_eq(status, 1, "%s", output);
-    const char *at = strstr(output, line);
-    cr_assert_not_null(at, "\"%s\" is missing:\n%s", line, output);
-    cr_assert(memmem(at, strcspn(at, "\n"), "(1 in all)", 10) != NULL, "%s", output);
-    int count = 0;
-    for (at = output; (at = strstr(at, " BROKEN ")) != NULL; at++)
-        count++;
-    cr_assert_eq(count, broken_in_all, "%s", output);
+    names_them(output);
+    const char *line = strstr(output, begin);
+    cr_assert(memmem(line, strcspn(line, "\n"), words, strlen(words)) != NULL,
+              "\"%s\" is missing:\n%s", words, output);
     free(output);
 }
 
@@ -90,6 +111,7 @@ static void holds(void)
     char *output = NULL;
     int status = command_run(stack_root(), (const char *const[]){"deploy/audit", NULL}, &output);
     cr_assert_eq(status, 0, "%s", output);
+    memset(broken, 0, sizeof broken);
     free(output);
 }
 
@@ -126,14 +148,20 @@ static void stop_payment(void)
 Test(audit_records, a_trimmed_partition_hides_itself_only)
 {
     produce("order.completed", "order-svc", done, 1); /* said twice, in partition 0 at least once */
-    says(1, done, 1);
+    says(1, done, "order.completed was said twice: ");
     cr_assert(broker_delete_records(stack_address("KAFKA_BOOTSTRAP"), "order.completed", 0, -1));
     holds();
     db_run(DB_ORDER, "UPDATE orders SET facts = facts | 131072"); /* all wanted to cancel */
     char *first = db_text(DB_ORDER, "SELECT min(order_id::text) FROM orders", NULL), *output;
+    char wanted[200];
+    snprintf(wanted, sizeof wanted,
+             "I3 BROKEN order=%s the rows of order-svc say that order.cancel_requested was said",
+             first);
     command_run(stack_root(), (const char *const[]){"deploy/audit", NULL}, &output);
-    cr_assert_not_null(strstr(output, "I3 BROKEN order="), "%s", output);
-    cr_assert_not_null(strstr(output, first), "%s", output);
+    const char *line = strstr(output, wanted);
+    cr_assert_not_null(line, "\"%s\" is missing:\n%s", wanted, output);
+    cr_assert_not_null(memmem(line, strcspn(line, "\n"), "(2 in all)", 10), "%s", output);
+    cr_assert_null(strstr(strchr(line, '\n'), " BROKEN "), "%s", output);
     free(first);
     free(output);
 }
@@ -155,7 +183,7 @@ Test(audit_records, a_key_that_was_let_go_is_not_missed)
     keep_keys(60); /* of a minute or so */
     holds();
     keep_keys(80000); /* of a day: the row is younger than what is left */
-    says(4, done, 1);
+    says(4, done, "Redis remembers another key");
 }
 
 /* Redis takes keys of any length. */
@@ -168,22 +196,23 @@ Test(audit_records, a_key_of_a_megabyte)
              " '1 %s 0 9999999999999999 0' >/dev/null",
              stack_address("REDIS_URL"), stack_address("REDIS_URL"), done);
     sh(command);
-    says(4, done, 1);
+    says(4, done, "Redis remembers another key");
 }
 
 Test(audit_records, names_each_damage)
 {
     char command[600];
     produce("order.completed", "order-svc", done, 1); /* said twice */
-    says(1, done, 1);
+    says(1, done, "order.completed was said twice: ");
     produce("order.cancelled", "order-svc", STRANGER, 2); /* said by nobody */
-    says(3, STRANGER, 2);
+    says(3, STRANGER, "order.cancelled 0/%lld was said, and the rows of order-svc",
+         (long long)end_of("order.cancelled") - 1);
     snprintf(command, sizeof command,
              "key=$(redis-cli -u %s --scan --pattern 'saga:order-svc:*') && redis-cli -u %s SET"
              " \"$key\" '1 %s 0 9999999999999999 0' >/dev/null",
              stack_address("REDIS_URL"), stack_address("REDIS_URL"), undone);
     sh(command);
-    says(4, undone, 3);
+    says(4, undone, "Redis remembers another key");
     stop_payment();
     char *id =
         db_text(DB_ORDER,
@@ -191,14 +220,16 @@ Test(audit_records, names_each_damage)
                 " WHERE type = 'order.created' AND order_id = $1::uuid",
                 done);
     produce_as("order.created", "order-svc", done, id); /* another value than its row has */
-    says(6, done, 4);
+    says(6, done, "says something else than order.created 0/%lld",
+         (long long)end_of("order.created") - 1);
     free(id);
     int64_t at = end_of("order.created");
     store("order.created", at + 5); /* behind the end */
-    says(5, "-", 5);
+    says(5, "-", "the offset of payment-svc on order.created 0 is %lld, and it ends at %lld",
+         (long long)at + 5, (long long)at);
     produce("order.created", "order-svc", ANOTHER, 0); /* never taken, but behind the offset */
     store("order.created", at + 1);
-    says(5, ANOTHER, 5);
+    says(5, ANOTHER, "order.created 0/%lld: the offset of payment-svc is behind it", (long long)at);
     at = end_of("inventory.failed");
     snprintf(command, sizeof command,
              "echo garbage | kcat -P -b %s -t inventory.failed -p 0 -k garbage",
@@ -206,7 +237,7 @@ Test(audit_records, names_each_damage)
     sh(command);
     /* order-svc, which hears it too, has parked it; payment-svc has neither taken nor parked it */
     store("inventory.failed", at + 1);
-    says(7, "-", 6);
+    says(7, "-", "inventory.failed 0/%lld cannot be read: payment-svc has gone on", (long long)at);
     at = end_of("order.created");
     snprintf(command, sizeof command,
              "INSERT INTO dead_letter (order_id, reason, topic, record_partition, record_offset,"
@@ -216,7 +247,9 @@ Test(audit_records, names_each_damage)
     db_run(DB_PAYMENT, command);
     produce("order.created", "order-svc", ANOTHER, 0); /* behind a parked one, and not parked */
     store("order.created", at + 1);
-    says(7, ANOTHER, 6);
+    says(7, ANOTHER,
+         "order.created 0/%lld: payment-svc has gone on, and not parked it behind that of %lld",
+         (long long)at, (long long)at - 1);
 }
 
 /* 2: it could not look. That is neither yes nor no. */
