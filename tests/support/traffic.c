@@ -117,6 +117,12 @@ static void send_cancels(struct traffic *traffic, int64_t now_us)
     traffic->wishes_count = kept;
 }
 
+/* Who waited long enough to ask again, while the service still has what he asked first. */
+static bool is_in_progress(const struct http_answer *answer)
+{
+    return answer->status == 409 && strstr(answer->body, "\"idempotency_in_progress\"") != NULL;
+}
+
 static void answered(void *opaque, uint64_t tag, const struct http_answer *answer)
 {
     struct traffic *traffic = opaque;
@@ -134,7 +140,7 @@ static void answered(void *opaque, uint64_t tag, const struct http_answer *answe
             traffic->orders[n].asked_again = true;
             send_order(traffic, n);
         }
-    } else if (answer->status == 0 || answer->status == 503) {
+    } else if (answer->status == 0 || answer->status == 503 || is_in_progress(answer)) {
         traffic->again[traffic->again_count++] = n;
     } else {
         complain(traffic, "not acceptable", answer);

@@ -24,7 +24,8 @@ size_t traffic_too_late(const struct traffic *traffic);
 /* Sends no new orders, and goes on until all have their answer; false: not within the time. */
 bool traffic_end(struct traffic *traffic, int seconds);
 size_t traffic_sent(const struct traffic *traffic);
-/* The first answer that no customer should get (not 201, 503, or none), or NULL. */
+/* The first answer that no customer should get (not 201, 503, 409 as the key is in use, or none),
+ * or NULL. */
 const char *traffic_complaint(const struct traffic *traffic);
 /* The id that the nth key was answered with; "" if none. Always the same however often it asked:
  * else that is the complaint. */
