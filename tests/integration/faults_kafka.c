@@ -6,14 +6,19 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include "support/clock.h"
 #include "support/db.h"
 #include "support/echo.h"
 #include "support/harm.h"
 #include "support/metric.h"
+#include "support/orders.h"
 #include "support/stack.h"
+
+#define ANSWERS_S 60
 
 static void go_on(void)
 {
@@ -27,9 +32,47 @@ Test(faults_kafka, kafka_away_for_long)
 {
     struct traffic *traffic = harm_begin();
     cr_assert(stack_kill("kafka"));
-    harm_last(15);
+    harm_last(60);
     cr_assert(stack_up("kafka", NULL));
     harm_wait_accepted(traffic);
+    harm_end(traffic);
+}
+
+#define BACKLOG_MAX 300
+#define RATE 30 /* who is refused asks again ten times a second */
+
+static void end_bound(void)
+{
+    stack_restart("order-svc", NULL);
+}
+
+/* Its answer is a customer's who asks once. */
+static bool is_refused(int number)
+{
+    char headers[64];
+    snprintf(headers, sizeof headers, "Idempotency-Key: once-%d-%d\r\n", (int)getpid(), number);
+    struct order_answer answer = order_send(order_body(NULL, NULL, NULL), headers);
+    bool refused = answer.status == 503 && strcmp(answer.retry_after, "1") == 0;
+    cr_assert(refused || answer.status == 201, "%d", answer.status);
+    order_answer_free(&answer);
+    return refused;
+}
+
+/* Orders are accepted up to the bound, no more, and again when there is room; those who were
+ * refused have asked again by themselves. */
+Test(faults_kafka, the_backlog_fills, .fini = end_bound)
+{
+    int asked = 0;
+    cr_assert(stack_restart("order-svc", "SAGA_BACKLOG_MAX=300"));
+    struct traffic *traffic = traffic_begin(RATE);
+    cr_assert(CLOCK_UNTIL(ANSWERS_S, traffic_accepted(traffic) >= RATE));
+    cr_assert(stack_kill("kafka"));
+    cr_assert(CLOCK_UNTIL(ANSWERS_S, is_refused(asked++)));
+    double pending = metric_of(stack_address("ORDER_API"), "saga_outbox_pending");
+    cr_assert(pending >= BACKLOG_MAX && pending < BACKLOG_MAX + RATE, "%.0f", pending);
+    cr_assert(stack_up("kafka", NULL));
+    harm_wait_accepted(traffic);
+    cr_assert(CLOCK_UNTIL(ANSWERS_S, !is_refused(asked++)));
     harm_end(traffic);
 }
 

@@ -29,7 +29,7 @@ integration_runs() {
 # The longest first, lest one be left with it; before all others the one that audits what the stack has, again and again.
 integration_queue() {
     local name scripts=(tests/integration/{up,main-job,readme,first-start,example})
-    local long=(audit engine_kafka chaos faults_postgres faults_kafka faults_redis faults_clock zombie lost)
+    local long=(audit engine_kafka chaos faults_postgres faults_kafka faults_redis faults_clock zombie lost keys_wiped restored)
     printf 'build/tests/bin/integration-%s\n' "${long[@]}"
     printf '%s\n' "${scripts[@]}"
     for name in build/tests/bin/integration-*; do

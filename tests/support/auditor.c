@@ -18,8 +18,9 @@ enum { HOLDS, BROKEN, COULD_NOT_LOOK };
 static pthread_t thread;
 static atomic_bool resting;
 static const char *const *command;
-static int looks, away, last_looks; /* last: begun when the test was over */
-static char complaint[4000];        /* the first */
+static atomic_int looks;
+static int away, last_looks; /* last: begun when the test was over */
+static char complaint[4000]; /* the first */
 
 void auditor_holds(int seconds)
 {
@@ -37,7 +38,7 @@ static void look(void)
     char *output = NULL;
     const bool last = atomic_load(&resting);
     int status = command_run(stack_root(), command, &output);
-    looks += status == HOLDS;
+    atomic_fetch_add(&looks, status == HOLDS);
     last_looks += last && status == HOLDS;
     away += status == COULD_NOT_LOOK;
     if (status != HOLDS && status != COULD_NOT_LOOK && complaint[0] == '\0')
@@ -62,7 +63,8 @@ void auditor_watch_by(const char *const *argv)
 {
     atomic_store(&resting, false);
     command = argv;
-    looks = away = last_looks = 0;
+    atomic_store(&looks, 0);
+    away = last_looks = 0;
     complaint[0] = '\0';
     cr_assert_eq(pthread_create(&thread, NULL, watch, NULL), 0);
 }
@@ -77,10 +79,16 @@ const char *auditor_complaint(void)
 {
     atomic_store(&resting, true);
     cr_assert_eq(pthread_join(thread, NULL), 0);
-    fprintf(stderr, "audited %d times meanwhile, %d times a server was away\n", looks, away);
+    fprintf(stderr, "audited %d times meanwhile, %d times a server was away\n", atomic_load(&looks),
+            away);
     if (complaint[0] == '\0' && last_looks == 0)
         snprintf(complaint, sizeof complaint, "the auditor could not look, though all was over");
     return complaint[0] != '\0' ? complaint : NULL;
+}
+
+bool auditor_has_looked(void)
+{
+    return atomic_load(&looks) > 0;
 }
 
 void auditor_rest(void)

@@ -59,6 +59,8 @@ static void check_told(const struct traffic *traffic)
 
 void harm_end(struct traffic *traffic)
 {
+    cr_assert(CLOCK_UNTIL(ANSWERS_S, auditor_has_looked()),
+              "the auditor could not look under load");
     bool all = traffic_end(traffic, ANSWERS_S);
     cr_assert_null(traffic_complaint(traffic), "%s", traffic_complaint(traffic));
     cr_assert(all, "%zu of %zu orders have their answer", traffic_accepted(traffic),
