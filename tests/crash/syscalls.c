@@ -63,7 +63,7 @@ static const struct service {
 struct step {
     const struct service *service;
     struct tracer *tracer;
-    bool revived;
+    bool revived, holds; /* holds: money cannot be taken now */
     char ids[PATHS * 40];
     struct promised told[PATHS];
     int calls;         /* that were counted */
@@ -71,10 +71,12 @@ struct step {
     const char *wrong; /* the first thing that broke, or NULL */
 };
 
-/* The killed one is started again, once. */
+/* The killed one is started again, once; who could write nothing, and would not get ready, when he
+ * can. */
 static void revive(struct step *step)
 {
-    if (step->revived || !tracer_killed(step->tracer))
+    bool waits = step->holds && step->service->db == DB_PAYMENT;
+    if (step->revived || waits || !tracer_killed(step->tracer))
         return;
     step->revived = true;
     if (!groups_forget(stack_address("KAFKA_BOOTSTRAP"), step->service->name) ||
@@ -134,7 +136,8 @@ static bool place(struct step *step, size_t path)
     char key[40], headers[80], id[40] = "";
     snprintf(key, sizeof key, "syscalls-%d-%d", (int)getpid(), keys++);
     snprintf(headers, sizeof headers, "Idempotency-Key: %s\r\n", key);
-    if (paths[path].undo == DEADLINE) /* rows can be read, so that the service can start */
+    step->holds = paths[path].undo == DEADLINE;
+    if (step->holds) /* rows can be read by who looks */
         db_hold(DB_PAYMENT, "LOCK TABLE payment IN SHARE MODE");
     int64_t end_us = clock_us() + ANSWER_S * INT64_C(1000000);
     while (id[0] == '\0' && clock_us() < end_us && step->wrong == NULL) {
@@ -153,8 +156,9 @@ static bool place(struct step *step, size_t path)
         cancel(step, id);
     if (id[0] != '\0' && paths[path].undo == DEADLINE)
         pass_deadline(step, id);
-    if (paths[path].undo == DEADLINE)
+    if (step->holds)
         db_release();
+    step->holds = false;
     snprintf(step->told[path].key, sizeof step->told[path].key, "cus_42 %s", key);
     snprintf(step->told[path].id, sizeof step->told[path].id, "%s", id);
     size_t len = strlen(step->ids);
