@@ -501,7 +501,7 @@ static void each_kind_goes_on_when_mended(void)
     wait_parked(EVERYBODY, 0);
     double before = duplicates();
     cr_assert(stack_up("payment-svc", NULL)); /* now they are paid indeed, and said so once more */
-    cr_assert(CLOCK_UNTIL(SOON_S, duplicates() == before + (double)spoilt.count));
+    cr_assert(CLOCK_UNTIL(SOON_S, duplicates() >= before + (double)spoilt.count));
     cr_assert_eq(spoilt_with(DB_PAYMENT, "SELECT count(*) FROM (SELECT FROM payment_ledger"
                                          " WHERE order_id = ANY ($1::uuid[]) GROUP BY order_id"
                                          " HAVING sum(amount) = 3998) paid"),

@@ -18,9 +18,9 @@ enum { HOLDS, BROKEN, COULD_NOT_LOOK };
 static pthread_t thread;
 static atomic_bool resting;
 static const char *const *command;
-static atomic_int looks;
-static int away, last_looks; /* last: begun when the test was over */
-static char complaint[4000]; /* the first */
+static atomic_int verdicts;
+static int looks, away, last_looks; /* last: begun when the test was over */
+static char complaint[4000];        /* the first */
 
 void auditor_holds(int seconds)
 {
@@ -38,13 +38,14 @@ static void look(void)
     char *output = NULL;
     const bool last = atomic_load(&resting);
     int status = command_run(stack_root(), command, &output);
-    atomic_fetch_add(&looks, status == HOLDS);
+    looks += status == HOLDS;
     last_looks += last && status == HOLDS;
     away += status == COULD_NOT_LOOK;
     if (status != HOLDS && status != COULD_NOT_LOOK && complaint[0] == '\0')
         snprintf(complaint, sizeof complaint, "%s (%d):\n%s",
                  status == BROKEN ? "the auditor said" : "the auditor failed", status,
                  output ? output : "");
+    atomic_fetch_add(&verdicts, status != COULD_NOT_LOOK);
     free(output);
 }
 
@@ -63,8 +64,8 @@ void auditor_watch_by(const char *const *argv)
 {
     atomic_store(&resting, false);
     command = argv;
-    atomic_store(&looks, 0);
-    away = last_looks = 0;
+    atomic_store(&verdicts, 0);
+    looks = away = last_looks = 0;
     complaint[0] = '\0';
     cr_assert_eq(pthread_create(&thread, NULL, watch, NULL), 0);
 }
@@ -79,16 +80,15 @@ const char *auditor_complaint(void)
 {
     atomic_store(&resting, true);
     cr_assert_eq(pthread_join(thread, NULL), 0);
-    fprintf(stderr, "audited %d times meanwhile, %d times a server was away\n", atomic_load(&looks),
-            away);
+    fprintf(stderr, "audited %d times meanwhile, %d times a server was away\n", looks, away);
     if (complaint[0] == '\0' && last_looks == 0)
         snprintf(complaint, sizeof complaint, "the auditor could not look, though all was over");
     return complaint[0] != '\0' ? complaint : NULL;
 }
 
-bool auditor_has_looked(void)
+int auditor_verdicts(void)
 {
-    return atomic_load(&looks) > 0;
+    return atomic_load(&verdicts);
 }
 
 void auditor_rest(void)

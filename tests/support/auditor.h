@@ -2,8 +2,6 @@
 #ifndef SUPPORT_AUDITOR_H
 #define SUPPORT_AUDITOR_H
 
-#include <stdbool.h>
-
 /* Everything comes to its end within the time, and then I1 to I9 hold: else the test fails. */
 void auditor_holds(int seconds);
 
@@ -12,8 +10,8 @@ void auditor_watch(void);
 /* Fails the test if an invariant was ever broken, if the auditor itself failed (a crash is no
  * server that is away), or if it cannot look when the test is over: one look is made then. */
 void auditor_rest(void);
-/* It could look by now, and all was well. */
-bool auditor_has_looked(void);
+/* How often it has come to a verdict so far, whatever that is. */
+int auditor_verdicts(void);
 
 /* The same by another program (argv ends with NULL and stays), and the complaint; NULL: none. */
 void auditor_watch_by(const char *const *argv);

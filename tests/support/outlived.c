@@ -70,21 +70,15 @@ int64_t outlived_orders(bool heard)
 
 bool outlived_at_rest(void)
 {
-    static const char *const heard[][2] = {{"payment-svc", "order.created"},
-                                           {"payment-svc", "inventory.released"},
-                                           {"inventory-svc", "payment.done"},
-                                           {"inventory-svc", "order.shipped"},
-                                           {"inventory-svc", "shipping.failed"},
-                                           {"shipping-svc", "inventory.reserved"},
-                                           {"shipping-svc", "order.cancel_requested"},
-                                           {"order-svc", "payment.done"},
-                                           {"order-svc", "payment.failed"},
-                                           {"order-svc", "payment.refunded"},
-                                           {"order-svc", "inventory.reserved"},
-                                           {"order-svc", "inventory.failed"},
-                                           {"order-svc", "inventory.released"},
-                                           {"order-svc", "order.shipped"},
-                                           {"order-svc", "shipping.failed"}};
+    static const char *const heard[][2] = {
+        {"payment-svc", "order.created"},       {"payment-svc", "inventory.failed"},
+        {"payment-svc", "inventory.released"},  {"inventory-svc", "payment.done"},
+        {"inventory-svc", "order.shipped"},     {"inventory-svc", "shipping.failed"},
+        {"shipping-svc", "inventory.reserved"}, {"shipping-svc", "order.cancel_requested"},
+        {"order-svc", "payment.done"},          {"order-svc", "payment.failed"},
+        {"order-svc", "payment.refunded"},      {"order-svc", "inventory.reserved"},
+        {"order-svc", "inventory.failed"},      {"order-svc", "inventory.released"},
+        {"order-svc", "order.shipped"},         {"order-svc", "shipping.failed"}};
     for (enum db db = 0; db < DB_COUNT; db++)
         if (db_int(db, "SELECT count(*) FROM outbox JOIN lane USING (lane) WHERE seq > acked",
                    NULL) != 0)
