@@ -96,6 +96,17 @@ static void check_verdict(void)
 
 /* ---- the tests ---- */
 
+/* second: of after, one a key; freed. */
+static void end_well(struct traffic *after, struct order_answer second[KEYS])
+{
+    harm_wait_accepted(after);
+    outlived_settle(after);
+    check_keys(second);
+    check_verdict();
+    for (int i = 0; i < KEYS; i++)
+        order_answer_free(&second[i]);
+}
+
 /* I4: a key that only Redis knows has made no order. */
 Test(keys_wiped, a_key_of_an_earlier_database_makes_a_new_order)
 {
@@ -119,12 +130,7 @@ Test(keys_wiped, a_key_of_an_earlier_database_makes_a_new_order)
         cr_assert_str_neq(second[i].id, first[i].id);
         order_answer_free(&first[i]);
     }
-    harm_wait_accepted(after);
-    outlived_settle(after);
-    check_keys(second);
-    check_verdict();
-    for (int i = 0; i < KEYS; i++)
-        order_answer_free(&second[i]);
+    end_well(after, second);
 }
 
 static struct order_answer ask(int number)
@@ -178,10 +184,5 @@ Test(keys_wiped, nor_while_the_service_runs)
         cr_assert_str_neq(second[i].id, first[i].id);
         order_answer_free(&first[i]);
     }
-    harm_wait_accepted(after);
-    outlived_settle(after);
-    check_keys(second);
-    check_verdict();
-    for (int i = 0; i < KEYS; i++)
-        order_answer_free(&second[i]);
+    end_well(after, second);
 }
