@@ -27,6 +27,10 @@ static const char *const settings[][2] = {
      * still for so long. Who is held longer than that by another server leaves the group, and
      * comes back. */
     {"max.poll.interval.ms", "20000"},
+    /* Who does not answer within a session is away. 2.0.2 may also ask who the coordinator is on a
+     * connection that it has just given up (a commit was answered "not coordinator"), and asks
+     * nobody else until this is over. */
+    {"socket.timeout.ms", "6000"},
     {"fetch.min.bytes", "1"},
     {"fetch.wait.max.ms", "500"},
     {"fetch.error.backoff.ms", "50"},

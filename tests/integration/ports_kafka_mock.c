@@ -9,17 +9,22 @@
 static rd_kafka_t *mock_owner;
 static rd_kafka_mock_cluster_t *mock;
 
-static void on_mock(void)
+static void begin(int brokers)
 {
     char why[256];
     mock_owner = rd_kafka_new(RD_KAFKA_PRODUCER, rd_kafka_conf_new(), why, sizeof why);
     cr_assert_not_null(mock_owner, "%s", why);
-    mock = rd_kafka_mock_cluster_new(mock_owner, 1);
+    mock = rd_kafka_mock_cluster_new(mock_owner, brokers);
     cr_assert_not_null(mock);
     bootstrap = rd_kafka_mock_cluster_bootstraps(mock);
     snprintf(topic, sizeof topic, "topic");
     snprintf(group, sizeof group, "group");
     cr_assert_eq(rd_kafka_mock_topic_create(mock, topic, 2, 1), 0);
+}
+
+static void on_mock(void)
+{
+    begin(1);
 }
 
 static void mock_gone(void)
@@ -32,6 +37,7 @@ TestSuite(kafka_mock, .init = on_mock, .fini = mock_gone, .timeout = 120);
 
 #define PRODUCE 0
 #define FETCH 1
+#define OFFSET_COMMIT 8
 #define OFFSET_FETCH 9
 
 static void push_errors(int16_t request, rd_kafka_resp_err_t error, size_t count)
@@ -244,4 +250,70 @@ Test(kafka_mock, more_partitions_than_are_handled)
         cr_assert_eq(kafka_consumer_assigned(consumer), cases[i].good ? 1024 : 0);
         end_consumer(consumer);
     }
+}
+
+static void on_two(void)
+{
+    begin(2);
+}
+
+TestSuite(kafka_mock_two, .init = on_two, .fini = mock_gone, .timeout = 120);
+
+/* By a client of its own. */
+static bool is_committed(rd_kafka_t *looker, int32_t partition)
+{
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
+    rd_kafka_topic_partition_list_add(list, topic, partition);
+    bool committed = rd_kafka_committed(looker, list, 1000) == 0 && list->elems[0].offset > 0;
+    rd_kafka_topic_partition_list_destroy(list);
+    return committed;
+}
+
+static rd_kafka_t *new_looker(void)
+{
+    char why[256];
+    rd_kafka_conf_t *conf = rd_kafka_conf_new();
+    rd_kafka_conf_set(conf, "bootstrap.servers", bootstrap, why, sizeof why);
+    rd_kafka_conf_set(conf, "group.id", group, why, sizeof why);
+    rd_kafka_t *looker = rd_kafka_new(RD_KAFKA_CONSUMER, conf, why, sizeof why);
+    cr_assert_not_null(looker, "%s", why);
+    return looker;
+}
+
+/*
+ * As after a restart of Kafka. "Not coordinator" is answered to a commit on the only connection
+ * that there is: librdkafka 2.0.2 asks on it who is the coordinator, and takes its address away at
+ * once. What is asked waits there for socket.timeout.ms, 60 s by default, and the group with it.
+ * Mostly so: now and then another connection is there in time, and the commit is made at once.
+ */
+Test(kafka_mock_two, a_question_on_a_lost_connection_is_asked_again_soon)
+{
+    char all[160];
+    snprintf(all, sizeof all, "%s", bootstrap);
+    rd_kafka_t *looker = new_looker();
+    all[strcspn(all, ",")] = '\0';
+    bootstrap = all; /* the first one alone: else there may be a connection more */
+    cr_assert_eq(rd_kafka_mock_coordinator_set(mock, "group", group, 2), 0);
+    for (int32_t i = 0; i < 2; i++)
+        cr_assert_eq(rd_kafka_mock_partition_set_leader(mock, topic, i, 1), 0);
+    produce(0, 100);
+    struct kafka_consumer *consumer = new_consumer();
+    cr_assert(takes(consumer, 100));
+    rd_kafka_mock_broker_set_down(mock, 1);
+    rd_kafka_mock_broker_set_rtt(mock, 2, 200); /* the answer is later than the loss of the other */
+    push_errors(OFFSET_COMMIT, RD_KAFKA_RESP_ERR_NOT_COORDINATOR, 1);
+    kafka_consumer_store(consumer, &taken[0]);
+    kafka_consumer_commit(consumer);
+    int64_t from_us = clock_us();
+    while (!is_committed(looker, taken[0].partition) && kafka_consumer_joined(consumer)) {
+        take(consumer);
+        kafka_consumer_commit(consumer);
+    }
+    rd_kafka_mock_broker_set_up(mock, 1);
+    release_all();
+    produce(100, 200);
+    cr_assert(takes(consumer, 100), "%s", kafka_consumer_error(consumer));
+    cr_assert_lt(clock_us() - from_us, 25000000);
+    rd_kafka_destroy(looker);
+    end_consumer(consumer);
 }
