@@ -10,6 +10,7 @@
 
 #define TOPICS_BATCH 1000
 #define TOPICS_TIMEOUT_MS 10000
+#define ASK_AGAIN_MS 100
 
 const char *const topics_all[] = {"inventory.failed",
                                   "inventory.released",
@@ -115,8 +116,9 @@ static bool add_partitions(struct topics *topics, const char *name)
 }
 
 /* The first or last offset (RD_KAFKA_OFFSET_BEGINNING, _END) of each partition, in the order of
- * next; to be destroyed. NULL: it has said why. */
-static rd_kafka_topic_partition_list_t *ask(const struct topics *topics, int64_t which)
+ * next; to be destroyed. NULL: an error. */
+static rd_kafka_topic_partition_list_t *ask(const struct topics *topics, int64_t which,
+                                            rd_kafka_resp_err_t *ret_error)
 {
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_copy(topics->next);
     for (int i = 0; i < list->cnt; i++)
@@ -124,19 +126,27 @@ static rd_kafka_topic_partition_list_t *ask(const struct topics *topics, int64_t
     rd_kafka_resp_err_t error = rd_kafka_offsets_for_times(topics->kafka, list, TOPICS_TIMEOUT_MS);
     for (int i = 0; i < list->cnt && error == RD_KAFKA_RESP_ERR_NO_ERROR; i++)
         error = list->elems[i].err;
+    *ret_error = error;
     if (error == RD_KAFKA_RESP_ERR_NO_ERROR)
         return list;
-    fprintf(stderr, "offsets: %s\n", rd_kafka_err2str(error));
     rd_kafka_topic_partition_list_destroy(list);
     return NULL;
 }
 
+static void tell_offsets(rd_kafka_resp_err_t error)
+{
+    fprintf(stderr, "offsets: %s\n", rd_kafka_err2str(error));
+}
+
 static bool ask_ranges(struct topics *topics, bool from_beginning)
 {
-    rd_kafka_topic_partition_list_t *lows = ask(topics, RD_KAFKA_OFFSET_BEGINNING);
-    rd_kafka_topic_partition_list_t *highs = lows ? ask(topics, RD_KAFKA_OFFSET_END) : NULL;
+    rd_kafka_resp_err_t error;
+    rd_kafka_topic_partition_list_t *lows = ask(topics, RD_KAFKA_OFFSET_BEGINNING, &error);
+    rd_kafka_topic_partition_list_t *highs = lows ? ask(topics, RD_KAFKA_OFFSET_END, &error) : NULL;
     bool good = highs != NULL;
 
+    if (!good)
+        tell_offsets(error);
     for (int i = 0; good && i < topics->next->cnt; i++) {
         topics->opened[i] = (struct range){lows->elems[i].offset, highs->elems[i].offset};
         topics->next->elems[i].offset =
@@ -282,11 +292,18 @@ bool topics_catch_up(struct topics *topics, int seconds)
 {
     const int64_t patience_us = (int64_t)seconds * 1000000;
     int64_t end_us = clock_us() + patience_us;
-    rd_kafka_topic_partition_list_t *ends = NULL;
+    rd_kafka_resp_err_t error;
+    rd_kafka_topic_partition_list_t *ends = ask(topics, RD_KAFKA_OFFSET_END, &error);
 
-    while (ends == NULL && clock_us() < end_us)
-        ends = ask(topics, RD_KAFKA_OFFSET_END);
+    /* A broker that has just come back knows no topics yet: the client remembers that for a while,
+     * and answers at once. */
+    while (ends == NULL && clock_us() < end_us) {
+        topics_poll(topics, ASK_AGAIN_MS);
+        ends = ask(topics, RD_KAFKA_OFFSET_END, &error);
+    }
     bool good = ends != NULL;
+    if (!good)
+        tell_offsets(error);
     for (int i = 0; good && i < topics->next->cnt; i++) {
         while (good && topics->next->elems[i].offset < ends->elems[i].offset) {
             if (topics_poll(topics, 100) > 0)

@@ -3,10 +3,14 @@
 #include <librdkafka/rdkafka.h>
 #include <librdkafka/rdkafka_mock.h>
 #include <stdio.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
 
 #include "support/topics.h"
 
-#define PARTITIONS 43 /* twelve times that is more than 512 */
+#define LIST_OFFSETS 2 /* the request's number in the protocol */
+#define PARTITIONS 43  /* twelve times that is more than 512 */
 
 static rd_kafka_t *kafka;
 static rd_kafka_mock_cluster_t *cluster;
@@ -75,4 +79,39 @@ Test(topics, too_many_partitions_are_refused)
     const char *const name[] = {"order.created", NULL};
     cr_assert_eq(rd_kafka_mock_topic_create(cluster, name[0], TOPICS_PARTITIONS_MAX + 1, 1), 0);
     cr_assert_null(topics_open(rd_kafka_mock_cluster_bootstraps(cluster), name, true, see, NULL));
+}
+
+/* What a broker that has just been started may answer. The reader asks until its time is over, but
+ * not as fast as it can, and says once why it gave up. */
+Test(topics, a_broker_without_the_topics_is_not_asked_all_the_time)
+{
+    const char *const name[] = {"order.created", NULL};
+    const size_t many = 1000;
+    char said[4096];
+    rd_kafka_resp_err_t gone[1000];
+    for (size_t i = 0; i < many; i++)
+        gone[i] = RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION;
+    cr_assert_eq(rd_kafka_mock_topic_create(cluster, name[0], 1, 1), 0);
+    struct topics *topics =
+        topics_open(rd_kafka_mock_cluster_bootstraps(cluster), name, true, see, NULL);
+    cr_assert_not_null(topics);
+    rd_kafka_mock_push_request_errors_array(cluster, LIST_OFFSETS, many, gone);
+    rd_kafka_mock_topic_set_error(cluster, name[0], RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART);
+    FILE *file = tmpfile();
+    cr_assert_not_null(file);
+    cr_assert_eq(dup2(fileno(file), STDERR_FILENO), STDERR_FILENO);
+    clock_t before = clock();
+    cr_assert_not(topics_catch_up(topics, 2));
+    clock_t cpu = clock() - before;
+    cr_assert_lt(cpu, CLOCKS_PER_SEC / 2, "%g s of CPU in 2 s", (double)cpu / CLOCKS_PER_SEC);
+    rewind(file);
+    size_t length = fread(said, 1, sizeof said - 1, file);
+    fclose(file);
+    said[length] = '\0';
+    cr_assert_eq(strncmp(said, "offsets: ", 9), 0, "%.300s", said);
+    cr_assert_eq(strchr(said, '\n'), said + length - 1, "%.300s", said);
+    rd_kafka_mock_clear_request_errors(cluster, LIST_OFFSETS);
+    rd_kafka_mock_topic_set_error(cluster, name[0], RD_KAFKA_RESP_ERR_NO_ERROR);
+    cr_assert(topics_catch_up(topics, 20));
+    topics_close(topics);
 }
