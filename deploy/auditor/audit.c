@@ -242,7 +242,7 @@ static bool look(struct auditing *on)
     if (unsaid != NULL)
         report_broken(on->report, 6, &none, unsaid, false);
     on->report->unreadable = records_unreadable(on->records);
-    on->report->of_others = records_of_others(on->records);
+    on->report->formers = records_formers(on->records);
     return spill_sort(on->spill) || failed("what was read could not be sorted");
 }
 

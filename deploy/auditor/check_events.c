@@ -149,6 +149,12 @@ static const struct entry *find(const struct audited *at, enum entry_kind kind,
     return NULL;
 }
 
+/* What a restored database has said before the backup is there under the epoch of before. */
+static bool is_on_topic(const struct audited *at, const struct entry *of, bool its_id)
+{
+    return find(at, ENTRY_RECORD, of, its_id) != NULL || find(at, ENTRY_FORMER, of, its_id) != NULL;
+}
+
 /* Retention may have taken it: the order is no younger than the oldest record that is left. */
 static bool may_be_trimmed(const struct looking *on, enum audit_topic topic)
 {
@@ -207,8 +213,8 @@ static void check_outbox(const struct looking *on, const struct entry *row)
     }
     const struct entry parked = {
         .topic = row->topic, .partition = -1 - row->lane, .offset = row->seq};
-    if (find(on->at, ENTRY_RECORD, row, true) == NULL &&
-        letter_of(on->at, &parked, row->db) == NULL && !may_be_trimmed(on, row->topic))
+    if (!is_on_topic(on->at, row, true) && letter_of(on->at, &parked, row->db) == NULL &&
+        !may_be_trimmed(on, row->topic))
         broken(on, 6, "outbox row %d/%lld counts as acknowledged, and %s does not have it",
                row->lane, LL(row->seq), name);
 }
@@ -253,7 +259,7 @@ static void check_said(const struct looking *on)
 {
     for (enum audit_topic topic = 0; topic < TOPICS; topic++) {
         const struct entry of = {.topic = (uint8_t)topic};
-        if (said_by_rows(on->at, topic) && find(on->at, ENTRY_RECORD, &of, false) == NULL &&
+        if (said_by_rows(on->at, topic) && !is_on_topic(on->at, &of, false) &&
             find(on->at, ENTRY_OUTBOX, &of, false) == NULL && !may_be_trimmed(on, topic))
             broken(on, 3, "the rows of %s say that %s was said: outbox and topic do not have it",
                    saga_services[saga_topics[topic].says], saga_topics[topic].name);
@@ -278,6 +284,8 @@ static void check_entries(const struct looking *on)
         switch ((enum entry_kind)entry->kind) {
         case ENTRY_RECORD:
             check_record(on, entry);
+            break;
+        case ENTRY_FORMER:
             break;
         case ENTRY_LETTER:
             check_letter(on, entry);

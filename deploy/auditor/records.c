@@ -36,7 +36,7 @@ struct records {
     size_t nameless_count;
     struct spill *spill;
     bool full;
-    int64_t unreadable, of_others;
+    int64_t unreadable, formers;
 };
 
 int place_compare(const void *left, const void *right)
@@ -194,7 +194,8 @@ static uint8_t taken_by(const struct part *part, int64_t offset)
     return mask;
 }
 
-/* Fills in who said it as what; false: it is of another database. */
+/* Fills in who said it as what; false: under another epoch. A cursor of a backup is at an event of
+ * the epoch before. */
 static bool read_origin(struct records *records, const struct topics_record *record,
                         struct entry *entry)
 {
@@ -205,11 +206,9 @@ static bool read_origin(struct records *records, const struct topics_record *rec
         return true;
     entry->lane = lane;
     entry->seq = seq;
-    if (epoch != records->epochs[entry->db])
-        return false;
     if (lane >= 0 && lane < LANES && seq == records->cursors[entry->db][lane].seq)
         records->cursors[entry->db][lane].seen = true;
-    return true;
+    return epoch == records->epochs[entry->db];
 }
 
 static void add(struct records *records, struct entry *entry)
@@ -238,7 +237,9 @@ static void on_record(void *opaque, const struct topics_record *record)
     entry.readable = readable(record, &entry.id);
     uint8_t taken = taken_by(part, record->offset), nameless = nameless_for(records, &entry);
     if (entry.readable && !read_origin(records, record, &entry)) {
-        records->of_others++;
+        records->formers++;
+        entry.kind = ENTRY_FORMER;
+        add(records, &entry);
         return;
     }
     if (entry.readable) {
@@ -374,9 +375,9 @@ int64_t records_unreadable(const struct records *records)
     return records->unreadable;
 }
 
-int64_t records_of_others(const struct records *records)
+int64_t records_formers(const struct records *records)
 {
-    return records->of_others;
+    return records->formers;
 }
 
 void records_close(struct records *records)

@@ -20,7 +20,7 @@ struct records *records_look(const char *bootstrap);
 
 /*
  * Adds an ENTRY_RECORD for each record, up to the ends as they are now. epochs: what the events of
- * each database are marked with; those of others are counted and left out. nameless: sorted by
+ * each database are marked with; of those of others each is an ENTRY_FORMER. nameless: sorted by
  * place_compare; what one service cannot read another may be able to, so for the one the record
  * names no order, and for the others it does. False: it has said why.
  */
@@ -43,7 +43,7 @@ bool records_never_was(const struct records *records, const struct entry *letter
 int64_t records_kept_since_ms(const struct records *records, enum audit_topic topic,
                               const struct audit_id *id);
 int64_t records_unreadable(const struct records *records);
-int64_t records_of_others(const struct records *records);
+int64_t records_formers(const struct records *records);
 void records_close(struct records *records);
 
 #endif

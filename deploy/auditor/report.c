@@ -63,7 +63,7 @@ void report_print(const struct report *report)
     printf("orders %" PRId64 ", in flight %" PRId64 ", parked %" PRId64
            ", unreadable records %" PRId64 "\n",
            report->orders, report->in_flight, report->parked, report->unreadable);
-    if (report->of_others > 0)
-        printf("%" PRId64 " records are of an earlier database and were left out\n",
-               report->of_others);
+    if (report->formers > 0)
+        printf("%" PRId64 " records are of an earlier epoch: nothing is held against them\n",
+               report->formers);
 }

@@ -12,7 +12,7 @@ struct report {
         char text[300]; /* of the first order, or of the first other if there is no order */
     } found[INVARIANTS];
     bool hard; /* something is broken that time does not mend */
-    int64_t orders, in_flight, parked, records, unreadable, of_others;
+    int64_t orders, in_flight, parked, records, unreadable, formers;
 };
 
 /* Orders come in the order of their ids, which is how they are counted. */

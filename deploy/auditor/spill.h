@@ -16,6 +16,7 @@ struct audit_id {
 
 enum entry_kind {
     ENTRY_RECORD, /* of a topic */
+    ENTRY_FORMER, /* of a topic, said under another epoch: its database has been put back since */
     ENTRY_LETTER, /* a dead letter: db, state, and the record's place; lane: how often it was
                      tried, seq: when the record was made (Unix ms) */
     ENTRY_OUTBOX, /* a row: lane, seq, state as in outbox.sql */

@@ -87,9 +87,11 @@ static bool same_ids(const char *topic)
     return strcmp(ids.id[0], ids.id[1]) == 0;
 }
 
-static struct order_answer ask(void)
+static struct order_answer ask(const char *key)
 {
-    return order_send(order_body(NULL, NULL, NULL), "Idempotency-Key: k\r\n");
+    char header[64];
+    snprintf(header, sizeof header, "Idempotency-Key: %s\r\n", key);
+    return order_send(order_body(NULL, NULL, NULL), header);
 }
 
 /* ---- what the auditor says ---- */
@@ -112,6 +114,16 @@ static void check_verdict(void)
               "%s", said);
     free(said);
     outlived_check_parked();
+}
+
+/* Before anything is said anew: what was sent before the backup, up to where the cursors are. */
+static void check_sent(void)
+{
+    char *said = NULL, first[40];
+    command_run(stack_root(), (const char *const[]){"deploy/audit", NULL}, &said);
+    cr_assert_eq(outlived_breaks(said, 6, first), 0, "%s", said);
+    cr_assert_not_null(strstr(said, "of an earlier epoch"), "%s", said);
+    free(said);
 }
 
 /* ---- the tests ---- */
@@ -137,9 +149,9 @@ static void restore(void)
 }
 
 /* An order with the key, and the answer when it is asked for once more. */
-static struct order_answer ask_twice(void)
+static struct order_answer ask_twice(const char *key)
 {
-    struct order_answer answer = ask(), again = ask();
+    struct order_answer answer = ask(key), again = ask(key);
     cr_assert_eq(answer.status, 201);
     cr_assert_str_eq(answer.replayed, "");
     cr_assert_str_eq(again.id, answer.id);
@@ -152,17 +164,19 @@ static struct order_answer ask_twice(void)
 /* As deploy/README.md tells to do it, while customers go on. */
 Test(restored, a_key_is_forgotten_with_its_order)
 {
+    struct order_answer kept = ask_twice("before");
     back_up();
     struct traffic *before = traffic_begin(RATE);
     harm_wait_accepted(before);
-    struct order_answer lost = ask_twice();
+    struct order_answer lost = ask_twice("k");
     stop();
     struct traffic *after = traffic_begin(RATE);
     outlived_give_up(before);
     restore();
     give_new_epochs();
+    check_sent();
     start();
-    struct order_answer fresh = ask_twice();
+    struct order_answer fresh = ask_twice("k");
     cr_assert_str_neq(fresh.id, lost.id);
     harm_wait_accepted(after);
     outlived_settle(after);
@@ -171,6 +185,7 @@ Test(restored, a_key_is_forgotten_with_its_order)
     const char *wrong = promised_wrong(&promised, 1);
     cr_assert_null(wrong, "%s", wrong);
     check_verdict();
+    order_answer_free(&kept);
     order_answer_free(&lost);
     order_answer_free(&fresh);
 }
@@ -181,12 +196,12 @@ Test(restored, ids_come_again_without_a_new_epoch)
 {
     char *said = NULL, first[40] = "-";
     back_up();
-    struct order_answer lost = ask_twice();
+    struct order_answer lost = ask_twice("k");
     stop();
     restore();
     db_run(DB_PAYMENT, "UPDATE epoch SET id = gen_random_uuid()");
     start();
-    struct order_answer fresh = ask_twice();
+    struct order_answer fresh = ask_twice("k");
     cr_assert_str_neq(fresh.id, lost.id);
     cr_assert(CLOCK_UNTIL(SETTLE_S, outlived_at_rest()));
     int status = command_run(stack_root(), (const char *const[]){"deploy/audit", NULL}, &said);
