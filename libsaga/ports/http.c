@@ -336,7 +336,7 @@ static struct MHD_Daemon *start_daemon(struct http_server *server)
 
 static bool watch(struct http_server *server, int fd)
 {
-    struct epoll_event event = {.events = EPOLLIN, .data.fd = fd};
+    struct epoll_event event = {.events = EPOLLIN}; /* not a connection's: no pointer */
     return epoll_ctl(server->epoll_fd, EPOLL_CTL_ADD, fd, &event) == 0;
 }
 
@@ -391,6 +391,7 @@ void http_server_run(struct http_server *server)
     while (!atomic_load(&server->stop)) {
         server->called = false;
         MHD_run(server->daemon);
+        http_connections_end_halves(server);
         http_connections_cut(server);
         if (atomic_load(&server->quiesce)) {
             if (!server->quiet)
@@ -400,8 +401,7 @@ void http_server_run(struct http_server *server)
             if (server->live == NULL)
                 break;
         }
-        struct epoll_event events[2];
-        epoll_wait(server->epoll_fd, events, 2, wait_ms(server));
+        http_connections_wait(server, wait_ms(server));
         uint64_t count;
         if (read(server->wake_fd, &count, sizeof count) == sizeof count)
             server->handler.woken(server->handler.opaque);

@@ -18,6 +18,7 @@
 #include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/epoll.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
@@ -29,6 +30,7 @@
 #define HEAD_MAX 1024
 #define COARSE_MS 100   /* ticks of 10 ms at most, and a machine that is held up for some */
 #define TIMEOUT_S 3600u /* any that is not libmicrohttpd's own */
+#define EVENTS 64       /* at a time */
 
 static void leave(struct http_connection *connection)
 {
@@ -41,6 +43,25 @@ static void leave(struct http_connection *connection)
     connection->phase = HTTP_WORKING;
 }
 
+static void list_ended(struct http_connection *connection)
+{
+    if (connection->listed)
+        return;
+    connection->listed = true;
+    connection->next_ended = connection->server->ended;
+    connection->server->ended = connection;
+}
+
+static void unlist_ended(struct http_connection *connection)
+{
+    struct http_connection **at = &connection->server->ended;
+    while (connection->listed && *at != connection)
+        at = &(*at)->next_ended;
+    if (connection->listed)
+        *at = connection->next_ended;
+    connection->listed = false;
+}
+
 void http_connection_enter(struct http_connection *connection, enum http_phase phase)
 {
     leave(connection);
@@ -49,6 +70,8 @@ void http_connection_enter(struct http_connection *connection, enum http_phase p
     connection->seen = 0;
     if (phase == HTTP_WORKING)
         return;
+    if (connection->ended)
+        list_ended(connection);
     struct http_server *server = connection->server;
     connection->next = NULL;
     connection->prev = server->phases[phase].last;
@@ -71,6 +94,7 @@ void http_connection_notify(void *opaque, struct MHD_Connection *library, void *
         if (server->connections-- == server->limits.connections)
             server->room = true;
         leave(connection);
+        unlist_ended(connection);
         free(connection);
         return;
     }
@@ -84,6 +108,8 @@ void http_connection_notify(void *opaque, struct MHD_Connection *library, void *
         MHD_get_connection_info(library, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
     connection->phase = HTTP_WORKING; /* in no list */
     http_connection_enter(connection, HTTP_IDLE);
+    struct epoll_event end = {.events = EPOLLRDHUP | EPOLLET, .data.ptr = connection};
+    epoll_ctl(server->epoll_fd, EPOLL_CTL_ADD, connection->fd, &end); /* until it is closed */
 }
 
 struct http_connection *http_connection_of(struct MHD_Connection *library)
@@ -168,6 +194,46 @@ void http_connections_cut(struct http_server *server)
 }
 
 /* ---- what libmicrohttpd does not do by itself ---- */
+
+void http_connections_wait(struct http_server *server, int wait_ms)
+{
+    struct epoll_event events[EVENTS];
+    int count = epoll_wait(server->epoll_fd, events, EVENTS, wait_ms);
+    for (int i = 0; i < count; i++) {
+        struct http_connection *connection = events[i].data.ptr;
+        if (connection == NULL)
+            continue;
+        connection->ended = true;
+        list_ended(connection);
+    }
+}
+
+static bool has_unread(const struct http_connection *connection)
+{
+    int unread = 0;
+    return ioctl(connection->fd, FIONREAD, &unread) == 0 && unread > 0;
+}
+
+/* libmicrohttpd takes a read that fills less than its buffer for the last one until the kernel
+ * tells of more. An end that was there with those bytes is not told of again: it would wait. */
+void http_connections_end_halves(struct http_server *server)
+{
+    struct http_connection *connection = server->ended, *next;
+    server->ended = NULL;
+    for (; connection != NULL; connection = next) {
+        next = connection->next_ended;
+        connection->listed = false;
+        if (connection->phase == HTTP_WORKING ||
+            (connection->phase == HTTP_ANSWERING && !connection->lingers))
+            continue; /* who has asked may still hear */
+        if (has_unread(connection)) {
+            list_ended(connection);
+            continue;
+        }
+        leave(connection);
+        http_connection_end(connection);
+    }
+}
 
 /* 0: it has read all that is there. */
 static int64_t bytes_read(const struct http_connection *connection)

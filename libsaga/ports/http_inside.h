@@ -26,6 +26,9 @@ struct http_connection {
     bool used, cut;   /* has had a request before; no more is heard of it */
     bool lingers;     /* cut, and what it still sends is read */
     bool hurried;     /* see http_connection_hurry */
+    bool ended;       /* its client sends no more */
+    bool listed;      /* in the server's list of these */
+    struct http_connection *next_ended;
     int64_t seen; /* bytes that libmicrohttpd had read when it seemed to be stuck; 0: it did not */
     struct http_connection *next, *prev;
 };
@@ -59,6 +62,7 @@ struct http_server {
     struct {
         struct http_connection *first, *last;
     } phases[HTTP_WORKING];
+    struct http_connection *ended; /* whose client sends no more, to be looked at */
     unsigned connections;
     bool room;   /* for one more, and there was none: run libmicrohttpd at once */
     bool called; /* by libmicrohttpd, in this round */
@@ -79,6 +83,11 @@ void http_connection_notify(void *opaque, struct MHD_Connection *library, void *
                             enum MHD_ConnectionNotificationCode code);
 struct http_connection *http_connection_of(struct MHD_Connection *library);
 void http_connection_enter(struct http_connection *connection, enum http_phase phase);
+/* Waits for libmicrohttpd's sockets, the wake-up, and clients who send no more. */
+void http_connections_wait(struct http_server *server, int wait_ms);
+/* After libmicrohttpd has run: ends those whose client sends no more and has left a request
+ * unfinished, or has none. */
+void http_connections_end_halves(struct http_server *server);
 /* Ends those whose time is over. Not from within a call of libmicrohttpd's. */
 void http_connections_cut(struct http_server *server);
 /* libmicrohttpd wants to be run again at once, and has told nothing in this round: refuses those

@@ -482,16 +482,3 @@ Test(hostile, sizes)
     expect_chunks("[]", 2, &no_order);
     end();
 }
-
-/* Who ends in the middle of his body is told nothing, and has ordered nothing. */
-Test(hostile, half_a_body)
-{
-    static const char half[] =
-        "POST /v1/orders HTTP/1.1\r\nHost: a\r\n" JSON "Content-Length: 10\r\n\r\n{}";
-    struct http_answer *answer =
-        http_call_raw(stack_address("ORDER_API"), half, sizeof half - 1, true, 3000);
-    cases++;
-    cr_expect_eq(answer->head_len, 0, "%s", answer->head);
-    http_answer_free(answer);
-    end();
-}

@@ -88,11 +88,10 @@ Test(hostile_clients, idle_connections)
     end();
 }
 
-/* The one answer that comes until the server closes; closes too. Until the next call. */
-static const struct http_answer *hear(int fd)
+/* All that comes until the server closes; closes too. Until the next call. */
+static struct http_buffer *hear_all(int fd)
 {
     static struct http_buffer in;
-    static struct http_answer answer;
     struct timeval timeout = {.tv_sec = 45};
     ssize_t got;
     in.len = 0;
@@ -103,15 +102,52 @@ static const struct http_answer *hear(int fd)
         in.len += got > 0 ? (size_t)got : 0;
     } while (got > 0);
     close(fd);
-    cr_assert_eq(got, 0, "not closed after %.*s", (int)in.len, in.at);
-    cr_assert_eq(http_parse(&in, true, &answer), HTTP_COMPLETE, "%.*s", (int)in.len, in.at);
-    cr_assert_eq(answer.head_len + 4 + answer.body_len, in.len, "more than one answer: %s", in.at);
+    in.at[in.len] = '\0'; /* there is room: the last reading was of nothing */
+    cr_assert_eq(got, 0, "not closed after %s", in.at);
+    return &in;
+}
+
+/* The one answer that comes. Until the next call. */
+static const struct http_answer *hear(int fd)
+{
+    static struct http_answer answer;
+    struct http_buffer *in = hear_all(fd);
+    cr_assert_eq(http_parse(in, true, &answer), HTTP_COMPLETE, "%s", in->at);
+    cr_assert_eq(answer.head_len + 4 + answer.body_len, in->len, "more than one answer: %s",
+                 in->at);
     return &answer;
 }
 
 static void say(int fd, const char *text)
 {
     cr_expect_eq(send(fd, text, strlen(text), MSG_NOSIGNAL), (ssize_t)strlen(text));
+}
+
+/* Who ends in the middle of a request is told nothing, and has ordered nothing. Who ends behind
+ * two has both answers. Then the connection is free, and nobody waits for their time to be over.
+ */
+Test(hostile_clients, who_sends_no_more)
+{
+    static const char *const halves[] = {"", "GET /v1/or", POST "A: b\r\n",
+                                         POST "Content-Length: 10\r\n\r\n{}",
+                                         POST "Transfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n"};
+    const int64_t from_us = clock_us();
+    for (size_t i = 0; i < sizeof halves / sizeof *halves; i++) {
+        int fd = dial();
+        say(fd, halves[i]);
+        cr_assert_eq(shutdown(fd, SHUT_WR), 0);
+        const struct http_buffer *in = hear_all(fd);
+        cr_expect_eq(in->len, 0, "%zu: %s", i, in->at);
+    }
+    int fd = dial();
+    say(fd, "GET /0 HTTP/1.1\r\nHost: a\r\n\r\nGET /1 HTTP/1.1\r\nHost: a\r\n\r\n");
+    cr_assert_eq(shutdown(fd, SHUT_WR), 0);
+    size_t answers = 0;
+    for (const char *at = hear_all(fd)->at; (at = strstr(at, "HTTP/1.1 404 ")) != NULL; at++)
+        answers++;
+    cr_expect_eq(answers, 2);
+    cr_expect_lt(clock_us() - from_us, 5000000);
+    end();
 }
 
 /* Half of a head, half of a body: told so after 30 s, as a problem, and the connection is free. */
