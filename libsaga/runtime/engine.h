@@ -63,11 +63,11 @@ void engine_on_loss(struct engine *engine, void (*lost)(void *opaque), void *opa
 
 /* What the engine knows of itself, for readyz, any thread. */
 struct engine_health {
-    bool started; /* it has had its lane and, if it listens, its partitions */
-    bool database, kafka;
-    bool holed;     /* a row of the outbox is missing: what is behind it is not sent */
-    bool lost;      /* records are gone that it never heard: somebody must decide */
-    bool accepting; /* new commands are taken */
+    bool started;         /* it has had its lane and, if it listens, its partitions */
+    bool database, kafka; /* reached; kafka: and its group counts it as a member */
+    bool holed;           /* a row of the outbox is missing: what is behind it is not sent */
+    bool lost;            /* records are gone that it never heard: somebody must decide */
+    bool accepting;       /* new commands are taken */
     int64_t outbox_pending;
     int64_t outbox_oldest_us; /* when the oldest row that is not acknowledged was said; 0: none */
     char detail[200];         /* why not, for people; empty if all is well */

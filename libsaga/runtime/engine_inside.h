@@ -67,8 +67,9 @@ struct engine {
         char error[96];
     } refused[ENGINE_REFUSED_MAX];
     size_t refused_count;
-    unsigned join_failures; /* in a row */
-    int64_t next_join_us;   /* the consumer was dropped, and joins again then; 0: it was not */
+    unsigned join_failures;   /* in a row */
+    int64_t next_join_us;     /* the consumer was dropped, and joins again then; 0: it was not */
+    int64_t outside_since_us; /* its group does not count it as a member; 0: it does */
     /* COMMIT of a batch that says events was sent and not answered */
     bool in_doubt;
     char error[160];
@@ -107,7 +108,7 @@ static inline void engine_refuse(struct engine_command *gone)
 /* hearing.c: the consumer. */
 enum hearing_state {
     HEARING_WELL,
-    HEARING_BROKEN, /* for a while there is no consumer */
+    HEARING_BROKEN, /* for a while there is no consumer, or it is in no group */
     HEARING_LOST    /* of a partition nothing is read: records are gone */
 };
 /* Nothing is said because of this event. */

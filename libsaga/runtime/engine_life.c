@@ -145,7 +145,7 @@ void engine_health(struct engine *engine, struct engine_health *ret)
                                   .outbox_pending = atomic_load(&engine->pending),
                                   .outbox_oldest_us = atomic_load(&engine->oldest_us)};
     int hearing = atomic_load(&engine->hearing);
-    ret->kafka = atomic_load(&engine->kafka_ok);
+    ret->kafka = atomic_load(&engine->kafka_ok) && hearing != HEARING_BROKEN;
     ret->lost = hearing == HEARING_LOST;
     ret->holed = atomic_load(&engine->outbox_holed);
     pthread_mutex_lock(&engine->lock);

@@ -10,6 +10,7 @@
 
 #define JOIN_FIRST_US 1000000
 #define JOIN_MAX_US 30000000
+#define OUTSIDE_US 30000000 /* a group is dealt anew in less, also if a member does not answer */
 
 /* ---- what it hears ---- */
 
@@ -125,6 +126,33 @@ static void join_again(struct engine *engine)
         back_off(engine);
 }
 
+/* Nothing fails, and nothing is heard: the client library says nothing of why. */
+static void note_outside(struct engine *engine)
+{
+    int64_t now_us = system_monotonic_us();
+    if (engine->outside_since_us == 0)
+        engine->outside_since_us = now_us;
+    if (now_us - engine->outside_since_us < OUTSIDE_US ||
+        atomic_load(&engine->hearing) == HEARING_BROKEN)
+        return;
+    log_line(LOG_WARN, NULL, "kafka: not in its group for 30 s: it hears nothing");
+    tell(engine, HEARING_BROKEN, "not in its group: it hears nothing");
+}
+
+static void note_joined(struct engine *engine)
+{
+    if (engine->join_failures > 0)
+        log_line(LOG_INFO, NULL, "kafka: the new consumer has its partitions");
+    else if (atomic_load(&engine->hearing) == HEARING_BROKEN)
+        log_line(LOG_INFO, NULL, "kafka: in its group again, after %lld s",
+                 (long long)(system_monotonic_us() - engine->outside_since_us) / 1000000);
+    engine->join_failures = 0;
+    engine->outside_since_us = 0;
+    const char *why = kafka_consumer_lost(engine->consumer);
+    tell(engine, why ? HEARING_LOST : HEARING_WELL, why ? why : "");
+    atomic_store(&engine->started, true);
+}
+
 /* Between batches, so that nothing is in hand when the consumer goes. */
 void hearing_work(struct engine *engine)
 {
@@ -140,14 +168,10 @@ void hearing_work(struct engine *engine)
     const char *why = kafka_consumer_error(engine->consumer);
     if (why == NULL && FAILPOINT(consumer_failed))
         why = "a failpoint";
-    if (why != NULL) {
+    if (why != NULL)
         leave_without(engine, why);
-    } else if (kafka_consumer_joined(engine->consumer)) {
-        if (engine->join_failures > 0)
-            log_line(LOG_INFO, NULL, "kafka: the new consumer has its partitions");
-        engine->join_failures = 0;
-        why = kafka_consumer_lost(engine->consumer);
-        tell(engine, why ? HEARING_LOST : HEARING_WELL, why ? why : "");
-        atomic_store(&engine->started, true);
-    }
+    else if (kafka_consumer_joined(engine->consumer))
+        note_joined(engine);
+    else
+        note_outside(engine);
 }

@@ -28,13 +28,27 @@ static void go_on(void)
 
 TestSuite(faults_kafka, .init = harm_attach, .fini = go_on, .timeout = 300);
 
+/* How many of the four services have told so. */
+static int told_by(const char *words)
+{
+    static const char *const services[] = {"order-svc", "payment-svc", "inventory-svc",
+                                           "shipping-svc"};
+    int count = 0;
+    for (size_t i = 0; i < 4; i++)
+        count += stack_log_count(services[i], words) > 0;
+    return count;
+}
+
+/* The client library says nothing of a group that is not reached: the service does. */
 Test(faults_kafka, kafka_away_for_long)
 {
     struct traffic *traffic = harm_begin();
     cr_assert(stack_kill("kafka"));
     harm_last(60);
+    cr_expect_eq(told_by("not in its group for 30 s"), 4);
     cr_assert(stack_up("kafka", NULL));
     harm_wait_accepted(traffic);
+    cr_expect(CLOCK_UNTIL(ANSWERS_S, told_by("in its group again, after") == 4));
     harm_end(traffic);
 }
 
