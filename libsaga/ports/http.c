@@ -70,9 +70,8 @@ void http_exchange_end(struct http_exchange *exchange)
 
 static size_t count_arguments(const char *target)
 {
-    const char *query = strchr(target, '?');
     size_t count = 0;
-    for (; query != NULL; query = strchr(query + 1, '&'))
+    for (const char *at = strchr(target, '?'); at != NULL; at = strchr(at + 1, '&'))
         count++;
     return count;
 }
@@ -273,8 +272,7 @@ static enum MHD_Result on_request(void *opaque, struct MHD_Connection *library, 
                                   const char *method, const char *version, const char *upload,
                                   size_t *upload_size, void **context)
 {
-    (void)url;
-    (void)library;
+    (void)url, (void)library;
     struct http_server *server = opaque;
     struct http_exchange *exchange = *context;
     server->called = true;
@@ -282,6 +280,8 @@ static enum MHD_Result on_request(void *opaque, struct MHD_Connection *library, 
         return exchange->connection->lingers ? swallow(exchange, upload_size) : MHD_NO;
     if (exchange->answered) /* resumed */
         return queue_answer(exchange);
+    if (server->over)
+        return MHD_NO;
     if (!exchange->begun) {
         exchange->begun = true;
         exchange->method = copy_string(&exchange->arena, method);
@@ -437,6 +437,7 @@ void http_server_free(struct http_server *server)
                 http_answer(exchange, 503, NULL, (struct saga_text){0});
         if (!server->quiet)
             close(MHD_quiesce_daemon(server->daemon));
+        server->over = true;
         MHD_run(server->daemon); /* takes the resumed ones up: none may be left suspended */
         MHD_stop_daemon(server->daemon);
     }

@@ -67,7 +67,7 @@ struct http_server {
     bool room;   /* for one more, and there was none: run libmicrohttpd at once */
     bool called; /* by libmicrohttpd, in this round */
     atomic_bool stop, quiesce;
-    bool quiet;
+    bool quiet, over; /* takes no more connections; no more requests */
 };
 
 /* http.c */

@@ -219,6 +219,25 @@ Test(ports_http_times, quiesced)
     cr_assert_eq(status_of(hear(idle)), 0);
 }
 
+/* Who asks when the loop is over, on a connection that he has, is not heard: nobody is there to
+ * answer. */
+Test(ports_http_times, asked_too_late)
+{
+    start_patient();
+    int fd = dial();
+    say_text(fd, GET("/now") "\r\n");
+    wait_for(&over, 1);
+    http_server_stop(server);
+    pthread_join(thread, NULL);
+    say_text(fd, GET("/held") "\r\n");
+    http_server_free(server);
+    cr_assert_eq(asked, 1);
+    cr_assert_eq(over, 1);
+    const char *answer = hear(fd);
+    cr_assert_eq(status_of(answer), 200);
+    cr_assert_null(strstr(answer + 1, "HTTP/1.1"), "%s", answer);
+}
+
 /* Stopped, it lets nobody hang: what the handler has not answered is 503, what it never had ends.
  */
 Test(ports_http_times, stopped)
