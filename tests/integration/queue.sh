@@ -30,7 +30,7 @@ integration_runs() {
 # Those with a stack of their own (keys_wiped, restored, lost) are apart: two at once would make four stacks.
 integration_queue() {
     local name scripts=(tests/integration/{up,main-job,readme,first-start,example})
-    local long=(audit engine_kafka keys_wiped chaos faults_postgres restored faults_kafka faults_redis lost faults_clock zombie)
+    local long=(audit engine_kafka keys_wiped chaos faults_postgres restored faults_kafka faults_redis lost faults_clock zombie reordered)
     printf 'build/tests/bin/integration-%s\n' "${long[@]}"
     printf '%s\n' "${scripts[@]}"
     for name in build/tests/bin/integration-*; do
