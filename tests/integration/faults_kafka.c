@@ -10,15 +10,19 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "support/auditor.h"
 #include "support/clock.h"
 #include "support/db.h"
 #include "support/echo.h"
 #include "support/harm.h"
 #include "support/metric.h"
 #include "support/orders.h"
+#include "support/outlived.h"
 #include "support/stack.h"
+#include "support/topics.h"
 
 #define ANSWERS_S 60
+#define SETTLE_S 90
 
 static void go_on(void)
 {
@@ -90,15 +94,104 @@ Test(faults_kafka, the_backlog_fills, .fini = end_bound)
     harm_end(traffic);
 }
 
+#define TOPICS 12
+#define RESULTS 4
+
+/* Every event that a step hears is one of these. */
+static const struct edge {
+    const char *address, *step, *op, *topics[2];
+} edges[] = {{"PAYMENT_OPS", "payment", "action", {"order.created"}},
+             {"PAYMENT_OPS", "payment", "undo", {"inventory.failed", "inventory.released"}},
+             {"INVENTORY_API", "inventory", "action", {"payment.done"}},
+             {"INVENTORY_API", "inventory", "undo", {"shipping.failed"}},
+             {"INVENTORY_API", "issue", "action", {"order.shipped"}},
+             {"SHIPPING_OPS", "shipping", "action", {"inventory.reserved"}},
+             {"SHIPPING_OPS", "shipping", "undo", {"order.cancel_requested"}},
+             {"ORDER_API", "placement", "undo", {"payment.failed", "payment.refunded"}},
+             {"ORDER_API", "completion", "action", {"order.shipped"}}};
+#define EDGES (sizeof edges / sizeof *edges)
+
+struct said {
+    long events[TOPICS], repeats[TOPICS];
+};
+
+static size_t number_of(const char *topic)
+{
+    size_t i = 0;
+    while (strcmp(topics_all[i], topic) != 0)
+        i++;
+    return i;
+}
+
+static void on_record(void *opaque, const struct topics_record *record)
+{
+    struct said *said = opaque;
+    size_t i = number_of(record->topic);
+    if (topics_header(record, ECHO_MARK) != NULL)
+        said->repeats[i]++;
+    else
+        said->events[i]++;
+}
+
+/* What the steps did so far: took effect, refused; and what had none. */
+static void count_steps(long ret_counts[EDGES][RESULTS])
+{
+    static const char *const results[RESULTS] = {"done", "refused", "void", "duplicate"};
+    for (size_t i = 0; i < EDGES; i++) {
+        for (size_t k = 0; k < RESULTS; k++) {
+            char series[120];
+            snprintf(series, sizeof series, "saga_steps_total{step=\"%s\",op=\"%s\",result=\"%s\"}",
+                     edges[i].step, edges[i].op, results[k]);
+            double count = metric_of(stack_address(edges[i].address), series);
+            ret_counts[i][k] = count < 0 ? 0 : (long)count;
+        }
+    }
+}
+
+/* Each repeat was heard, as was each event, and no more of them had an effect than there are
+ * events. */
+static void check_edge(const struct edge *edge, const struct said *said, const long before[RESULTS],
+                       const long after[RESULTS])
+{
+    long events = 0, repeats = 0, heard = 0;
+    for (size_t i = 0; i < 2 && edge->topics[i] != NULL; i++) {
+        events += said->events[number_of(edge->topics[i])];
+        repeats += said->repeats[number_of(edge->topics[i])];
+    }
+    for (size_t i = 0; i < RESULTS; i++)
+        heard += after[i] - before[i];
+    long effects = after[0] - before[0] + after[1] - before[1];
+    cr_assert_eq(heard, events + repeats, "%s, %s: %ld heard of %ld + %ld", edge->step, edge->op,
+                 heard, events, repeats);
+    cr_assert(effects <= events, "%s, %s: %ld effects of %ld", edge->step, edge->op, effects,
+              events);
+}
+
 Test(faults_kafka, every_event_is_said_twice)
 {
-    struct echo *echo = echo_begin(stack_address("KAFKA_BOOTSTRAP"), 300);
-    cr_assert_not_null(echo);
+    const char *kafka = stack_address("KAFKA_BOOTSTRAP");
+    struct said said = {{0}, {0}};
+    long before[EDGES][RESULTS], after[EDGES][RESULTS];
+    cr_assert(CLOCK_UNTIL(SETTLE_S, outlived_at_rest()));
+    count_steps(before);
+    struct topics *topics = topics_mark(kafka, topics_all, on_record, &said);
+    struct echo *echo = echo_begin(kafka, 300);
+    cr_assert(topics != NULL && echo != NULL);
     struct traffic *traffic = harm_begin();
     harm_wait_accepted(traffic);
     harm_wait_accepted(traffic);
-    cr_assert_gt(echo_end(echo), 2 * HARM_RATE);
     harm_end(traffic);
+    cr_assert_gt(echo_end(echo), 2 * HARM_RATE);
+    cr_assert(CLOCK_UNTIL(SETTLE_S, outlived_at_rest()));
+    cr_assert(topics_catch_up(topics, ANSWERS_S));
+    topics_close(topics);
+    count_steps(after);
+    for (size_t i = 0; i < TOPICS; i++)
+        cr_assert(said.events[i] > 0 && said.repeats[i] == said.events[i], "%s: %ld of %ld",
+                  topics_all[i], said.repeats[i], said.events[i]);
+    for (size_t i = 0; i < EDGES; i++)
+        check_edge(&edges[i], &said, before[i], after[i]);
+    auditor_holds(SETTLE_S); /* also now that the last is repeated */
 }
 
 /* It has partitions of its own. */

@@ -11,7 +11,7 @@
 #include "clock.h"
 #include "topics.h"
 
-#define MARK "echo" /* a header of repeated records: they are not repeated again */
+#define CATCH_UP_S 10
 
 struct saying {
     int64_t due_us;
@@ -45,7 +45,7 @@ static char *copy(const char *at, size_t len)
 static void on_record(void *opaque, const struct topics_record *record)
 {
     struct echo *echo = opaque;
-    if (topics_header(record, MARK) != NULL || record->key == NULL || record->value == NULL)
+    if (topics_header(record, ECHO_MARK) != NULL || record->key == NULL || record->value == NULL)
         return;
     struct saying *saying = calloc(1, sizeof *saying);
     if (saying == NULL)
@@ -60,7 +60,7 @@ static void on_record(void *opaque, const struct topics_record *record)
     for (size_t i = 0; i < record->headers_count; i++)
         rd_kafka_header_add(saying->headers, record->headers[i].name, -1, record->headers[i].value,
                             -1);
-    rd_kafka_header_add(saying->headers, MARK, -1, "1", 1);
+    rd_kafka_header_add(saying->headers, ECHO_MARK, -1, "1", 1);
     *echo->tail[late] = saying;
     echo->tail[late] = &saying->next;
 }
@@ -99,6 +99,7 @@ static void *run(void *opaque)
         topics_poll(echo->topics, 20);
         say(echo, false);
     }
+    topics_catch_up(echo->topics, CATCH_UP_S);
     while (echo->head[0] != NULL || echo->head[1] != NULL)
         say(echo, true);
     rd_kafka_flush(echo->kafka, 10000);
