@@ -8,7 +8,7 @@
 #include "ports/kafka_inside.h"
 #include "ports/system.h"
 
-#define CLOSE_MS 5000
+#define CLOSE_US 5000000
 #define CLOSE_POLL_MS 50
 #define TELL_AGAIN_US 10000000
 
@@ -171,13 +171,14 @@ static bool close_client(struct kafka_consumer *consumer)
 {
     rd_kafka_queue_t *queue = rd_kafka_queue_new(consumer->client);
     rd_kafka_error_t *error = rd_kafka_consumer_close_queue(consumer->client, queue);
-    for (int waited_ms = 0; error == NULL && waited_ms < CLOSE_MS; waited_ms += CLOSE_POLL_MS) {
-        /* Not rd_kafka_queue_poll_callback, which aborts when a record is among the events. */
+    const int64_t end_us = system_monotonic_us() + CLOSE_US;
+    while (error == NULL && !rd_kafka_consumer_closed(consumer->client) &&
+           system_monotonic_us() < end_us) {
+        /* Not rd_kafka_queue_poll_callback, which aborts when a record is among the events; and
+         * there may be thousands before the last one. */
         rd_kafka_message_t *late = rd_kafka_consume_queue(queue, CLOSE_POLL_MS);
         if (late != NULL)
             rd_kafka_message_destroy(late);
-        if (rd_kafka_consumer_closed(consumer->client))
-            break;
     }
     bool closed = error != NULL || rd_kafka_consumer_closed(consumer->client);
     rd_kafka_error_destroy(error);

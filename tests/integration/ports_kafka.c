@@ -188,6 +188,24 @@ Test(kafka, two_share_and_take_over)
     cr_assert(behind > 0 && behind < 100, "%lld", (long long)behind);
 }
 
+/* What it has fetched and not taken does not keep it from telling the group: else the group waits
+ * for its session to be over. */
+Test(kafka, who_leaves_with_much_unread_has_left)
+{
+    produce(0, SENDS_MAX);
+    for (int i = 0; i < 5; i++) {
+        struct kafka_consumer *consumer = new_consumer();
+        cr_assert(CLOCK_UNTIL(SOON_S, (take(consumer), kafka_consumer_assigned(consumer) == 2)));
+        struct pollfd fd = {kafka_consumer_fd(consumer), POLLIN, 0};
+        cr_assert_eq(poll(&fd, 1, SOON_S * 1000), 1);
+        cr_assert_eq(groups_members(bootstrap, group), 1);
+        release_all();
+        kafka_consumer_leave(consumer);
+        cr_assert_eq(groups_members(bootstrap, group), 0, "%d", i);
+        end_consumer(consumer);
+    }
+}
+
 /* One more member than partitions: it stands by, and that is no fault. */
 Test(kafka, a_member_may_have_no_partitions)
 {
