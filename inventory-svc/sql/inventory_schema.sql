@@ -40,9 +40,11 @@ CREATE TABLE IF NOT EXISTS stock_ledger (
     items    text        NOT NULL, -- {"items":[{"sku":...,"quantity":...}]}
     at       timestamptz NOT NULL
 );
-CREATE UNIQUE INDEX IF NOT EXISTS stock_ledger_once ON stock_ledger (order_id, kind) WHERE kind <> 'put';
 DO $$
 BEGIN
+    IF to_regclass('stock_ledger_once') IS NULL THEN -- asked first, as in the library's schema
+        CREATE UNIQUE INDEX stock_ledger_once ON stock_ledger (order_id, kind) WHERE kind <> 'put';
+    END IF;
     IF to_regclass('stock_ledger_by_sku') IS NOT NULL THEN
         INSERT INTO stock_ledger (order_id, kind, items, at)
         SELECT order_id, kind,

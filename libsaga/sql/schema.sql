@@ -1,4 +1,6 @@
--- What the library keeps in each service's database. Idempotent; run by `migrate` as the owner.
+-- What the library keeps in each service's database. Idempotent; run by `migrate` as the owner, also beside services
+-- that run. What is added to a table is asked for first: to look for it takes the table's lock, and all others wait
+-- behind who waits for that.
 
 -- The identity of this database: Redis keys stand under it, so a new or wiped one has no past.
 CREATE TABLE IF NOT EXISTS epoch (
@@ -7,7 +9,12 @@ CREATE TABLE IF NOT EXISTS epoch (
 );
 INSERT INTO epoch (id) VALUES (gen_random_uuid()) ON CONFLICT DO NOTHING;
 -- Of the tables, the library's and the service's: a program does not touch those of a later one (OUTBOX_SCHEMA).
-ALTER TABLE epoch ADD COLUMN IF NOT EXISTS version integer NOT NULL DEFAULT 1;
+DO $$
+BEGIN
+    IF NOT EXISTS (SELECT FROM pg_attribute WHERE attrelid = to_regclass('epoch') AND attname = 'version') THEN
+        ALTER TABLE epoch ADD COLUMN version integer NOT NULL DEFAULT 1;
+    END IF;
+END $$;
 
 -- A lane has one writer at a time: who holds the advisory lock of its number.
 CREATE TABLE IF NOT EXISTS lane (
@@ -59,9 +66,18 @@ CREATE TABLE IF NOT EXISTS dead_letter (
     -- a record that comes again is the same dead letter; its time tells it from one of a recreated topic
     UNIQUE (topic, record_partition, record_offset, record_time)
 );
-ALTER TABLE dead_letter ADD COLUMN IF NOT EXISTS mended_at timestamptz;
-CREATE INDEX IF NOT EXISTS dead_letter_order ON dead_letter (order_id, id);
-CREATE INDEX IF NOT EXISTS dead_letter_open ON dead_letter (state, id) WHERE state < 3;
+DO $$
+BEGIN
+    IF NOT EXISTS (SELECT FROM pg_attribute WHERE attrelid = to_regclass('dead_letter') AND attname = 'mended_at') THEN
+        ALTER TABLE dead_letter ADD COLUMN mended_at timestamptz;
+    END IF;
+    IF to_regclass('dead_letter_order') IS NULL THEN
+        CREATE INDEX dead_letter_order ON dead_letter (order_id, id);
+    END IF;
+    IF to_regclass('dead_letter_open') IS NULL THEN
+        CREATE INDEX dead_letter_open ON dead_letter (state, id) WHERE state < 3;
+    END IF;
+END $$;
 
 -- Empties a slot of the outbox if every row in it is acknowledged and older than `keep`; one index
 -- probe a lane, under a lock that waits for nobody. True if it did.

@@ -40,4 +40,9 @@ CREATE TABLE IF NOT EXISTS idempotency (
     created_at  timestamptz NOT NULL,
     deadline_at timestamptz NOT NULL
 );
-CREATE INDEX IF NOT EXISTS idempotency_age ON idempotency (created_at);
+DO $$ -- asked first, as in the library's schema
+BEGIN
+    IF to_regclass('idempotency_age') IS NULL THEN
+        CREATE INDEX idempotency_age ON idempotency (created_at);
+    END IF;
+END $$;

@@ -1,4 +1,5 @@
-/* roles.c: the application roles read and write rows, and define nothing. */
+/* roles.c: the application roles read and write rows, and define nothing; their owner defines what
+ * is not there, and disturbs nobody by what is. */
 #include <criterion/criterion.h>
 #include <libpq-fe.h>
 #include <stdio.h>
@@ -6,6 +7,7 @@
 #include <string.h>
 
 #include "support/db.h"
+#include "support/program.h"
 #include "support/stack.h"
 
 static const char *const services[DB_COUNT] = {"order-svc", "payment-svc", "inventory-svc",
@@ -120,5 +122,23 @@ Test(roles, an_application_reaches_no_other_database)
                          db_name(to));
             PQfinish(other);
         }
+    }
+}
+
+/* As `deploy/up` does for one more instance. Every table is locked as one that is written and read,
+ * for long, and who would wait for that fails: all others would wait behind him. */
+Test(roles, to_migrate_what_is_there_waits_for_nobody)
+{
+    static const char hold[] =
+        "DO $$ DECLARE t regclass; BEGIN FOR t IN SELECT oid FROM pg_class WHERE relkind IN ('r',"
+        " 'p') AND relnamespace = 'public'::regnamespace LOOP"
+        " EXECUTE format('LOCK TABLE %s IN ROW EXCLUSIVE MODE', t); END LOOP; END $$";
+    setenv("PGOPTIONS", "-c lock_timeout=500", 1);
+    for (enum db db = 0; db < DB_COUNT; db++) {
+        db_hold(db, hold);
+        char *output = program_run(services[db], "migrate");
+        db_release();
+        cr_expect_not_null(output, "%s", services[db]);
+        free(output);
     }
 }
