@@ -13,6 +13,7 @@
 
 #include "support/clock.h"
 #include "support/db.h"
+#include "support/groups.h"
 #include "support/harm.h"
 #include "support/stack.h"
 
@@ -40,16 +41,21 @@ static void begin(void)
 }
 
 /* What libfaketime shares between processes stays behind one that is killed. */
-static void end(void)
+static void forget_shared(void)
 {
     char name[32];
 
-    stack_signal("payment-svc", SIGCONT);
-    unlink(file);
     snprintf(name, sizeof name, "/faketime_shm_%d", (int)strayed);
     shm_unlink(name);
     snprintf(name, sizeof name, "/faketime_sem_%d", (int)strayed);
     sem_unlink(name);
+}
+
+static void end(void)
+{
+    stack_signal("payment-svc", SIGCONT);
+    unlink(file);
+    forget_shared();
 }
 
 TestSuite(faults_clock, .init = begin, .fini = end, .timeout = 300);
@@ -63,6 +69,14 @@ static bool says(enum db db, const char *when)
     return db_int(db, sql, NULL) > 0;
 }
 
+/* Its dead member of the group is not waited for. */
+static void restart(const char *service, const char *setting)
+{
+    cr_assert(stack_kill(service));
+    cr_assert(groups_forget(stack_address("KAFKA_BOOTSTRAP"), service));
+    cr_assert(stack_up(service, setting));
+}
+
 static void give_clock(const char *service)
 {
     char setting[PATH_MAX + 64];
@@ -70,15 +84,21 @@ static void give_clock(const char *service)
 
     snprintf(setting, sizeof setting, "SAGA_TEST_ENTER=%s/tests/support/own-clock", stack_root());
     setenv("SAGA_TEST_CLOCK", file, 1);
-    cr_assert(stack_restart(service, setting));
+    restart(service, setting);
     cr_assert(stack_part(service, &part));
     strayed = part.pid;
+}
+
+static void take_clock(const char *service)
+{
+    restart(service, NULL);
+    forget_shared();
 }
 
 static void jump(enum db db, const char *offset, const char *when, struct traffic *traffic)
 {
     clock_is(offset);
-    cr_assert(CLOCK_UNTIL(20, says(db, when)), "its clock does not jump");
+    cr_assert(CLOCK_UNTIL(20, says(db, when)), "%s: its clock does not jump", db_name(db));
     harm_wait_accepted(traffic);
 }
 
@@ -112,7 +132,7 @@ Test(faults_clock, of_order_svc_jumps_an_hour_both_ways)
     jump(DB_ORDER, "-3600", "< now() -", traffic);
     clock_is("+0");
     harm_wait_accepted(traffic);
-    cr_assert(stack_restart("order-svc", NULL));
+    take_clock("order-svc");
     harm_wait_accepted(traffic);
     harm_end(traffic);
     cr_assert_gt(overdue(CANCELLED), 0);
@@ -120,19 +140,27 @@ Test(faults_clock, of_order_svc_jumps_an_hour_both_ways)
 }
 
 /* The others have no deadlines: a clock tells them what to write down, and when their outbox is old
- * enough to go. They run the same code, so one stands for the three. */
-Test(faults_clock, of_payment_svc_jumps_an_hour_both_ways)
+ * enough to go. One after the other, so that the rest are of another time. */
+Test(faults_clock, of_each_other_service_jumps_an_hour_both_ways)
 {
+    static const struct {
+        enum db db;
+        const char *service;
+    } others[] = {{DB_PAYMENT, "payment-svc"},
+                  {DB_INVENTORY, "inventory-svc"},
+                  {DB_SHIPPING, "shipping-svc"}};
     struct traffic *traffic = harm_begin();
     int64_t before = overdue("true");
-    give_clock("payment-svc");
-    harm_wait_accepted(traffic);
-    jump(DB_PAYMENT, "+3600", "> now() +", traffic);
-    jump(DB_PAYMENT, "-3600", "< now() -", traffic);
-    clock_is("+0");
-    harm_wait_accepted(traffic);
-    cr_assert(stack_restart("payment-svc", NULL));
-    harm_wait_accepted(traffic);
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
+        give_clock(others[i].service);
+        harm_wait_accepted(traffic);
+        jump(others[i].db, "+3600", "> now() +", traffic);
+        jump(others[i].db, "-3600", "< now() -", traffic);
+        clock_is("+0");
+        harm_wait_accepted(traffic);
+        take_clock(others[i].service);
+        harm_wait_accepted(traffic);
+    }
     harm_end(traffic);
     cr_assert_eq(overdue("true"), before, "another's clock is no deadline");
 }

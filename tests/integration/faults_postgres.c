@@ -139,43 +139,181 @@ Test(faults_postgres, a_lock_is_held_by_someone_else)
     harm_end(traffic);
 }
 
-/* One write in four is refused with this SQLSTATE for a while. */
-static void refuse_writes(enum db db, const char *table, const char *sqlstate)
+/* ---- writes that are refused ---- */
+
+/* Where each service writes, and when: order-svc's rows come with a request, and change with what
+ * it hears; the others' come with their action, and change when it is undone or the goods go out.
+ * A parcel never changes. */
+static const struct {
+    enum db db;
+    const char *table, *operation;
+} writes[] = {{DB_ORDER, "orders", "insert"},          {DB_ORDER, "orders", "update"},
+              {DB_PAYMENT, "payment", "insert"},       {DB_PAYMENT, "payment", "update"},
+              {DB_INVENTORY, "reservation", "insert"}, {DB_INVENTORY, "reservation", "update"},
+              {DB_SHIPPING, "parcel", "insert"}};
+#define WRITES (sizeof writes / sizeof *writes)
+#define ENOUGH 3
+
+#define AT_ONCE "CREATE TRIGGER", "FOR EACH STATEMENT"
+#define AT_COMMIT "CREATE CONSTRAINT TRIGGER", "DEFERRABLE INITIALLY DEFERRED FOR EACH ROW"
+
+/* One transaction in four is, and the sequence counts them: it is not rolled back. */
+static void refuse(size_t i, const char *sqlstate, const char *create, const char *when)
 {
-    char sql[800];
+    char sql[1000];
+    snprintf(sql, sizeof sql,
+             "CREATE SEQUENCE refused_%1$s; GRANT USAGE ON SEQUENCE refused_%1$s TO PUBLIC;"
+             "CREATE FUNCTION refuse_%1$s() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN"
+             " IF (pg_current_xact_id()::text::bigint + %2$zu) %% 4 = 0 THEN"
+             " PERFORM nextval('refused_%1$s'); RAISE 'asked for by a test'"
+             " USING ERRCODE = '%3$s'; END IF; RETURN NULL; END $$;"
+             "%4$s refuse_%1$s AFTER %1$s ON %5$s %6$s EXECUTE FUNCTION refuse_%1$s()",
+             writes[i].operation, i, sqlstate, create, writes[i].table, when);
+    db_run(writes[i].db, sql);
+}
+
+static int64_t refused(size_t i)
+{
+    char sql[80];
+    snprintf(sql, sizeof sql, "SELECT last_value FROM refused_%s", writes[i].operation);
+    return db_int(writes[i].db, sql, NULL);
+}
+
+static void refuse_no_more(size_t i)
+{
+    char sql[200];
+    snprintf(sql, sizeof sql,
+             "DROP TRIGGER refuse_%1$s ON %2$s; DROP FUNCTION refuse_%1$s;"
+             "DROP SEQUENCE refused_%1$s",
+             writes[i].operation, writes[i].table);
+    db_run(writes[i].db, sql);
+}
+
+/* In all services, for a while. */
+static void refuse_writes(const char *sqlstate, const char *create, const char *when)
+{
     struct traffic *traffic = harm_begin();
-    snprintf(sql, sizeof sql,
-             "CREATE SEQUENCE IF NOT EXISTS refusals; GRANT USAGE ON SEQUENCE refusals TO PUBLIC;"
-             "CREATE OR REPLACE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN"
-             " IF nextval('refusals') %% 4 = 0 THEN RAISE 'asked for by a test'"
-             " USING ERRCODE = '%s'; END IF; RETURN NULL; END $$;"
-             "CREATE TRIGGER refuse AFTER INSERT OR UPDATE ON %s"
-             " FOR EACH STATEMENT EXECUTE FUNCTION refuse()",
-             sqlstate, table);
-    db_run(db, sql);
+    int64_t counts[WRITES];
+    for (size_t i = 0; i < WRITES; i++)
+        refuse(i, sqlstate, create, when);
     harm_last(3);
-    int64_t asked = db_int(db, "SELECT last_value FROM refusals", NULL);
-    snprintf(sql, sizeof sql,
-             "DROP TRIGGER refuse ON %s; DROP FUNCTION refuse; DROP SEQUENCE refusals", table);
-    db_run(db, sql);
-    cr_assert_gt(asked, 8, "only %lld writes", (long long)asked);
-    fprintf(stderr, "faults_postgres: %lld writes refused with %s\n", (long long)asked / 4,
-            sqlstate);
+    for (size_t i = 0; i < WRITES; i++)
+        (void)CLOCK_UNTIL(20, (counts[i] = refused(i)) >= ENOUGH);
+    for (size_t i = 0; i < WRITES; i++)
+        refuse_no_more(i);
+    for (size_t i = 0; i < WRITES; i++) {
+        fprintf(stderr, "faults_postgres: %lld times no %s of %s, with %s\n", (long long)counts[i],
+                writes[i].operation, writes[i].table, sqlstate);
+        cr_assert_geq(counts[i], ENOUGH, "no %s of %s", writes[i].operation, writes[i].table);
+    }
     harm_wait_accepted(traffic);
     harm_end(traffic);
 }
 
 Test(faults_postgres, serialization_failures)
 {
-    refuse_writes(DB_PAYMENT, "payment", "40001");
+    refuse_writes("40001", AT_ONCE);
+}
+
+Test(faults_postgres, serialization_failures_at_commit)
+{
+    refuse_writes("40001", AT_COMMIT);
 }
 
 Test(faults_postgres, deadlocks)
 {
-    refuse_writes(DB_INVENTORY, "reservation", "40P01");
+    refuse_writes("40P01", AT_ONCE);
 }
 
 Test(faults_postgres, statements_are_cancelled)
 {
-    refuse_writes(DB_SHIPPING, "parcel", "57014");
+    refuse_writes("57014", AT_ONCE);
+}
+
+/* ---- a COMMIT that is not answered ---- */
+
+static const char *const services[DB_COUNT] = {"order-svc", "payment-svc", "inventory-svc",
+                                               "shipping-svc"};
+
+static void require_standby(PGconn *admin, const char *change)
+{
+    char sql[80];
+    snprintf(sql, sizeof sql, "ALTER SYSTEM %s", change);
+    PGresult *altered = PQexec(admin, sql), *read = PQexec(admin, "SELECT pg_reload_conf()");
+    cr_assert_eq(PQresultStatus(altered), PGRES_COMMAND_OK, "%s", PQerrorMessage(admin));
+    cr_assert_eq(PQresultStatus(read), PGRES_TUPLES_OK, "%s", PQerrorMessage(admin));
+    PQclear(altered);
+    PQclear(read);
+}
+
+/* False: no COMMIT of the service waits for this. */
+static bool end_in_commit(enum db db, const char *wait_event)
+{
+    return db_int(db,
+                  "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE"
+                  " datname = current_database() AND backend_type = 'client backend'"
+                  " AND wait_event = $1",
+                  wait_event) > 0;
+}
+
+/* It is done and on the disk, and waits for a standby that is none. In between all are answered:
+ * one that says nothing is only repeated, and would never be the last. */
+static void end_when_done(PGconn *admin, enum db db)
+{
+    require_standby(admin, "SET synchronous_standby_names = 'nobody'");
+    (void)CLOCK_UNTIL(5, end_in_commit(db, "SyncRep"));
+    require_standby(admin, "RESET synchronous_standby_names");
+}
+
+/* Again, until the service tells what it found out: without an event in the transaction there is
+ * nothing to doubt, and on another lane it cannot know. */
+static bool doubts_what_happened(PGconn *admin, enum db db)
+{
+    static const char finding[] = "a commit in doubt had happened";
+    int64_t before = stack_log_count(services[db], finding);
+    bool found = false;
+    for (int tries = 0; tries < 20 && !found; tries++) {
+        end_when_done(admin, db);
+        found = CLOCK_UNTIL(1, stack_log_count(services[db], finding) > before);
+    }
+    return found;
+}
+
+/* It was sent, and a trigger that it fires waits for a lock. */
+static bool doubts_what_did_not(enum db db, const char *table)
+{
+    static const char finding[] = "a commit in doubt had not happened";
+    char sql[400];
+    int64_t before = stack_log_count(services[db], finding);
+    snprintf(sql, sizeof sql,
+             "CREATE FUNCTION wait() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN"
+             " PERFORM pg_advisory_xact_lock_shared(1); RETURN NULL; END $$;"
+             "CREATE CONSTRAINT TRIGGER wait AFTER INSERT ON %s DEFERRABLE INITIALLY DEFERRED"
+             " FOR EACH ROW EXECUTE FUNCTION wait()",
+             table);
+    db_run(db, sql);
+    db_hold(db, "SELECT pg_advisory_lock(1)");
+    bool found = CLOCK_UNTIL(30, ({
+                                 (void)end_in_commit(db, "advisory");
+                                 stack_log_count(services[db], finding) > before;
+                             }));
+    db_release();
+    snprintf(sql, sizeof sql, "DROP TRIGGER wait ON %s; DROP FUNCTION wait", table);
+    db_run(db, sql);
+    return found;
+}
+
+Test(faults_postgres, commits_are_not_answered)
+{
+    static const char *const tables[DB_COUNT] = {"orders", "payment", "reservation", "parcel"};
+    struct traffic *traffic = harm_begin();
+    PGconn *admin = PQconnectdb(stack_address("ADMIN_DB"));
+    cr_assert_eq(PQstatus(admin), CONNECTION_OK);
+    for (enum db db = 0; db < DB_COUNT; db++) {
+        cr_assert(doubts_what_happened(admin, db), "%s", services[db]);
+        cr_assert(doubts_what_did_not(db, tables[db]), "%s", services[db]);
+    }
+    PQfinish(admin);
+    harm_wait_accepted(traffic);
+    harm_end(traffic);
 }
