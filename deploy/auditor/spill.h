@@ -28,7 +28,7 @@ struct entry {
     struct audit_id id; /* all zero: it names no order */
     uint8_t topic;      /* enum audit_topic; TOPICS: none of ours */
     uint8_t kind;
-    uint8_t db;        /* LETTER: whose; RECORD, OUTBOX: who says it */
+    uint8_t db;        /* LETTER: whose; RECORD, FORMER, OUTBOX: who says it */
     uint8_t state;     /* see the kinds */
     int32_t partition; /* RECORD, LETTER */
     int64_t offset;

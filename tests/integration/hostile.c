@@ -454,8 +454,7 @@ static void expect_chunks(const char *body, size_t len, const struct wanted *wan
     memcpy(request + at, body, len - 1);
     at += len - 1;
     at += (size_t)sprintf(request + at, "\r\n1\r\n%c\r\n0\r\n\r\n", body[len - 1]);
-    check(http_call_raw(stack_address("ORDER_API"), request, at, false, TIMEOUT_MS), body, len,
-          wanted);
+    check(http_call_raw(stack_address("ORDER_API"), request, at, TIMEOUT_MS), body, len, wanted);
 }
 
 /* To the byte, however its length is told, and whatever it consists of. */

@@ -132,7 +132,7 @@ Test(hostile_clients, who_sends_no_more)
                                          POST "Content-Length: 10\r\n\r\n{}",
                                          POST "Transfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n"};
     const int64_t from_us = clock_us();
-    for (size_t i = 0; i < sizeof halves / sizeof *halves; i++) {
+    for (size_t i = 0; i < COUNT(halves); i++) {
         int fd = dial();
         say(fd, halves[i]);
         cr_assert_eq(shutdown(fd, SHUT_WR), 0);

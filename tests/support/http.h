@@ -36,9 +36,8 @@ struct http_answer *http_call(const char *base, const char *method, const char *
 struct http_answer *http_call_bytes(const char *base, const char *method, const char *path,
                                     const char *headers, const char *body, size_t body_len,
                                     int timeout_ms);
-/* The same with a request that is these very bytes; half_close: and no more will come. */
-struct http_answer *http_call_raw(const char *base, const char *bytes, size_t len, bool half_close,
-                                  int timeout_ms);
+/* The same with a request that is these very bytes. */
+struct http_answer *http_call_raw(const char *base, const char *bytes, size_t len, int timeout_ms);
 void http_answer_free(struct http_answer *answer);
 
 struct http_pool;

@@ -52,8 +52,7 @@ static void receive(int fd, struct call *call, int64_t end_us)
     }
 }
 
-struct http_answer *http_call_raw(const char *base, const char *bytes, size_t len, bool half_close,
-                                  int timeout_ms)
+struct http_answer *http_call_raw(const char *base, const char *bytes, size_t len, int timeout_ms)
 {
     struct call *call = calloc(1, sizeof *call);
     if (call == NULL)
@@ -69,8 +68,6 @@ struct http_answer *http_call_raw(const char *base, const char *bytes, size_t le
     if (fd >= 0 && connect(fd, (struct sockaddr *)&address, sizeof address) == 0) {
         /* A server may answer and close before it has read all: its answer counts. */
         send_all(fd, bytes, len, end_us);
-        if (half_close)
-            shutdown(fd, SHUT_WR);
         receive(fd, call, end_us);
     }
     if (fd >= 0)
@@ -84,7 +81,7 @@ struct http_answer *http_call_bytes(const char *base, const char *method, const 
 {
     struct http_buffer out = {0};
     http_write_request(&out, base, method, path, headers, body, body_len);
-    struct http_answer *answer = http_call_raw(base, out.at, out.len, false, timeout_ms);
+    struct http_answer *answer = http_call_raw(base, out.at, out.len, timeout_ms);
     free(out.at);
     return answer;
 }
