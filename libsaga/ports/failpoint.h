@@ -46,7 +46,9 @@
     POINT(drain_ended, "all is done, the group is not left nor the last offsets told")             \
     POINT(reads_unasked, "reads are with the database thread, the database is not asked")          \
     POINT(republish_said, "a row of a topic is said again, the others are not")                    \
-    POINT(tables_half_made, "migrate has made the library's tables, not the service's")
+    POINT(tables_half_made, "migrate has made the library's tables, not the service's")            \
+    POINT(key_unrecalled, "Redis is to be asked for a key, and is not asked")                      \
+    POINT(partitions_revoked, "partitions are taken away, their last offsets are not committed")
 
 enum failpoint {
 #define FAILPOINT_ENUM(name, where) FAILPOINT_##name,

@@ -253,7 +253,7 @@ void kafka_forget_positions(struct kafka_consumer *consumer)
 
 static void on_revoke(struct kafka_consumer *consumer)
 {
-    if (!rd_kafka_assignment_lost(consumer->client))
+    if (!FAILPOINT(partitions_revoked) && !rd_kafka_assignment_lost(consumer->client))
         commit_and_wait(consumer);
     kafka_forget_positions(consumer);
     rd_kafka_assign(consumer->client, NULL);

@@ -194,6 +194,8 @@ static void redis_serve(struct reader *reader, struct read *reads, size_t count)
     for (struct read *read = reads; read != NULL; read = read->next)
         if (read->kind == READ_RECALL)
             keys[gets++] = joined(arena, prefix, read->key);
+    if (gets > 0 && FAILPOINT(key_unrecalled))
+        get_ok = false;
     if (get_ok && gets > 0)
         atomic_store(&reader->redis_ok,
                      get_ok = redis_get(reader->redis, arena, keys, gets, values));

@@ -67,8 +67,8 @@ bool fire_can(enum service service, enum failpoint point)
 {
     return service == ORDER_SVC ||
            (point != FAILPOINT_timers_taken && point != FAILPOINT_door_received &&
-            point != FAILPOINT_door_answering && point != FAILPOINT_key_unremembered &&
-            point != FAILPOINT_keys_unexpired);
+            point != FAILPOINT_door_answering && point != FAILPOINT_key_unrecalled &&
+            point != FAILPOINT_key_unremembered && point != FAILPOINT_keys_unexpired);
 }
 
 static void arm(enum service service, enum failpoint point, enum fault fault, int nth)
@@ -344,6 +344,18 @@ static bool fire_inheriting(enum service service, enum failpoint point, enum fau
     return false;
 }
 
+/* Another instance comes, is to have some of the partitions, and ends as it should. */
+static bool fire_rebalancing(enum service service, enum failpoint point, enum fault fault)
+{
+    int status = -1;
+    arm(service, point, fault, 1);
+    pid_t second = stack_second(services[service], stack_free_port());
+    bool fired = second > 0 && has_fired(service);
+    if (second > 0 && kill(second, SIGTERM) == 0)
+        waitpid(second, &status, 0);
+    return fired && status == 0;
+}
+
 /* Orders that do not get on are due. */
 static bool fire_due(enum service service, enum failpoint point, enum fault fault)
 {
@@ -414,6 +426,8 @@ bool fire(enum service service, enum failpoint point, enum fault fault, struct t
     case FAILPOINT_lane_adopted:
     case FAILPOINT_lane_drained:
         return fire_inheriting(service, point, fault);
+    case FAILPOINT_partitions_revoked:
+        return fire_rebalancing(service, point, fault);
     case FAILPOINT_drain_begun:
     case FAILPOINT_drain_ended:
         return fire_ending(service, point, fault);

@@ -12,8 +12,9 @@
 #include "client.h"
 
 #define TIMEOUT_MS 10000
-#define MEMBERS_MS 3000 /* who asks for them asks again */
-#define LEAVE_GROUP 13  /* of Kafka's protocol; librdkafka has no call for it */
+#define MEMBERS_MS 3000      /* who asks for them asks again */
+#define LEAVE_GROUP 13       /* of Kafka's protocol; librdkafka has no call for it */
+#define UNKNOWN_MEMBER_ID 25 /* its session has ended meanwhile */
 #define PARTITIONS_MAX 64
 
 static bool good(const char *topic, rd_kafka_resp_err_t error)
@@ -148,10 +149,11 @@ static bool leave(int fd, const char *group, const char *member)
     len += put_text(request + len, group);
     len += put_text(request + len, member);
     put(request, (int64_t)len - 4, 4);
-    /* size, correlation, and a code that is 0 */
-    return send(fd, request, len, MSG_NOSIGNAL) == (ssize_t)len &&
-           recv(fd, answer, sizeof answer, MSG_WAITALL) == sizeof answer && answer[8] == 0 &&
-           answer[9] == 0;
+    /* size, correlation, code */
+    bool answered = send(fd, request, len, MSG_NOSIGNAL) == (ssize_t)len &&
+                    recv(fd, answer, sizeof answer, MSG_WAITALL) == sizeof answer;
+    int code = answered ? answer[8] << 8 | answer[9] : -1;
+    return code == 0 || code == UNKNOWN_MEMBER_ID;
 }
 
 int groups_members(const char *bootstrap, const char *group)
