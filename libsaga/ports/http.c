@@ -19,53 +19,6 @@
 const struct http_limits http_limits = {
     .connections = 4096, .idle_ms = 60000, .request_ms = 30000, .answer_ms = 60000};
 
-/* ---- exchanges ---- */
-
-static const char *copy_string(struct arena *arena, const char *string)
-{
-    size_t size = strlen(string) + 1;
-    return memcpy(arena_alloc(arena, size), string, size);
-}
-
-struct http_exchange *http_exchange_new(struct http_server *server,
-                                        struct http_connection *connection, const char *target)
-{
-    struct http_exchange *exchange = server->spare;
-    if (exchange != NULL)
-        server->spare = exchange->next;
-    else if ((exchange = calloc(1, sizeof *exchange)) == NULL)
-        abort();
-    struct arena arena = exchange->arena;
-    *exchange = (struct http_exchange){
-        .server = server, .connection = connection, .arena = arena, .method = ""};
-    exchange->arena.size_max = 1024 * 1024;
-    exchange->arena.chunk = (size_t)8 * 1024; /* nearly every request fits; there are thousands */
-    exchange->target = copy_string(&exchange->arena, target);
-    connection->exchange = exchange;
-    exchange->next = server->live;
-    exchange->back = &server->live;
-    if (server->live != NULL)
-        server->live->back = &exchange->next;
-    server->live = exchange;
-    return exchange;
-}
-
-void http_exchange_end(struct http_exchange *exchange)
-{
-    struct http_server *server = exchange->server;
-    if (exchange->given)
-        server->handler.over(server->handler.opaque, exchange);
-    if (exchange->response != NULL)
-        MHD_destroy_response(exchange->response);
-    exchange->connection->exchange = NULL;
-    *exchange->back = exchange->next;
-    if (exchange->next != NULL)
-        exchange->next->back = exchange->back;
-    arena_reset(&exchange->arena);
-    exchange->next = server->spare;
-    server->spare = exchange;
-}
-
 /* ---- libmicrohttpd calls ---- */
 
 static size_t count_arguments(const char *target)
@@ -85,6 +38,7 @@ static void *on_target(void *opaque, const char *target, struct MHD_Connection *
     server->called = true;
     http_connection_enter(connection, HTTP_READING);
     struct http_exchange *exchange = http_exchange_new(server, connection, target);
+    exchange->target_at = target;
     if (count_arguments(target) > HTTP_ARGUMENTS_MAX) {
         http_connection_refuse(connection, exchange, HTTP_TARGET_TOO_LONG);
         http_connection_end(connection);
@@ -108,120 +62,17 @@ static void on_completed(void *opaque, struct MHD_Connection *library, void **co
         http_connection_enter(connection, HTTP_IDLE);
 }
 
-struct head {
-    size_t bytes, fields, hosts;
-    bool malformed;
-};
-
-/* RFC 9110, 5.6.2. */
-static bool is_token(const char *text, size_t len)
-{
-    for (size_t i = 0; i < len; i++) {
-        char c = text[i];
-        if (!((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-              (c != '\0' && strchr("-!#$%&'*+.^_`|~", c) != NULL)))
-            return false;
-    }
-    return len > 0;
-}
-
-/* libmicrohttpd reads a name and its value in place. Where a line goes on in the next one, it adds
- * that to the name: "Content-Length:", " 9" becomes "Content-Length9", and no length at all. */
-static bool is_folded(const char *name, size_t name_len, const char *value)
-{
-    const char *at = name + name_len + 1;
-    if ((uintptr_t)value < (uintptr_t)at)
-        return true;
-    while (at < value && (*at == ' ' || *at == '\t'))
-        at++;
-    return at != value;
-}
-
-/* libmicrohttpd takes "Content-Length : 9" for a field of another name, and what is behind the head
- * for a second request; who stands before us may have taken it for the body, and the other way
- * round. So a name that is none, a line that goes on and a CR within one refuse the request (RFC
- * 9112, 2.2, 5.1 and 5.2). */
-static enum MHD_Result look_at_field(void *opaque, enum MHD_ValueKind kind, const char *name,
-                                     size_t name_len, const char *value, size_t value_len)
-{
-    (void)kind;
-    struct head *head = opaque;
-    head->bytes += name_len + value_len + 4;
-    head->fields++;
-    head->hosts += name_len == 4 && strncasecmp(name, "Host", 4) == 0;
-    if (!is_token(name, name_len) || is_folded(name, name_len, value) ||
-        (value_len > 0 && memchr(value, '\r', value_len) != NULL))
-        head->malformed = true;
-    return MHD_YES;
-}
-
-/* As libmicrohttpd has it, and goes by it. */
-static const char *raw_header(const struct http_exchange *exchange, const char *name)
-{
-    return MHD_lookup_connection_value(exchange->connection->library, MHD_HEADER_KIND, name);
-}
-
-/* Whether it is in doubt where the body ends: who stands before us may have read it otherwise, and
- * taken for a second request what we take for the body, or the other way round (RFC 9112, 6.3).
- * HTTP/1.0 has no chunks: who speaks it and sends them is passing on what he has not read (6.1). */
-static bool is_ambiguous(const struct http_exchange *exchange, const char *version)
-{
-    const char *encoding = raw_header(exchange, "Transfer-Encoding");
-    size_t lengths = http_header_count(exchange, "Content-Length");
-    if (encoding == NULL)
-        return lengths > 1;
-    return lengths > 0 || strcmp(version, MHD_HTTP_VERSION_1_0) == 0 ||
-           http_header_count(exchange, "Transfer-Encoding") > 1 ||
-           strcasecmp(encoding, "chunked") != 0;
-}
-
-/* HTTP_BODY_MAX for a body in chunks. */
-static size_t body_length(const struct http_exchange *exchange)
-{
-    const char *length = raw_header(exchange, "Content-Length");
-    return length != NULL ? strtoull(length, NULL, 10) : HTTP_BODY_MAX;
-}
-
-/* Before its body is read. */
-static enum http_refusal refusal(struct http_exchange *exchange, const char *version)
-{
-    struct head head = {0};
-    MHD_get_connection_values_n(exchange->connection->library, MHD_HEADER_KIND, look_at_field,
-                                &head);
-    if (strlen(exchange->target) > HTTP_TARGET_MAX)
-        return HTTP_TARGET_TOO_LONG;
-    if (head.bytes > HTTP_HEADERS_MAX || head.fields > HTTP_FIELDS_MAX)
-        return HTTP_HEAD_TOO_LARGE;
-    if (head.malformed || head.hosts > 1)
-        return HTTP_MALFORMED;
-    if (is_ambiguous(exchange, version))
-        return HTTP_AMBIGUOUS;
-    if (body_length(exchange) > HTTP_BODY_MAX)
-        return HTTP_BODY_TOO_LARGE;
-    return HTTP_NOT_REFUSED;
-}
-
 static enum MHD_Result queue_answer(struct http_exchange *exchange)
 {
     http_connection_enter(exchange->connection, HTTP_ANSWERING);
     return MHD_queue_response(exchange->connection->library, exchange->status, exchange->response);
 }
 
-void http_exchange_refuse(struct http_exchange *exchange, enum http_refusal why)
-{
-    static const int statuses[] = {
-        [HTTP_MALFORMED] = 400,      [HTTP_AMBIGUOUS] = 400,       [HTTP_LATE] = 408,
-        [HTTP_BODY_TOO_LARGE] = 413, [HTTP_TARGET_TOO_LONG] = 414, [HTTP_HEAD_TOO_LARGE] = 431};
-    struct http_server *server = exchange->server;
-    exchange->given = true;
-    server->handler.refused(server->handler.opaque, exchange, why, statuses[why]);
-}
-
 /* Who sends his body without having asked would be cut off within it, and may take that for his
  * answer: so he is answered past libmicrohttpd, and what comes is read all the same. */
 static enum MHD_Result refuse(struct http_exchange *exchange, enum http_refusal why)
 {
-    const char *expect = raw_header(exchange, "Expect");
+    const char *expect = http_raw_header(exchange, "Expect");
     bool asks = expect != NULL && strcasecmp(expect, "100-continue") == 0;
     if (why == HTTP_BODY_TOO_LARGE && !asks) {
         http_connection_refuse(exchange->connection, exchange, why);
@@ -253,7 +104,7 @@ static enum MHD_Result take_body(struct http_exchange *exchange, const char *dat
     size_t len = *size;
     *size = 0;
     if (exchange->body == NULL) {
-        exchange->body_size = body_length(exchange);
+        exchange->body_size = http_body_length(exchange);
         exchange->body = arena_alloc(&exchange->arena, exchange->body_size);
     }
     if (exchange->body_len + len <= exchange->body_size && exchange->swallowed == 0) {
@@ -284,8 +135,12 @@ static enum MHD_Result on_request(void *opaque, struct MHD_Connection *library, 
         return MHD_NO;
     if (!exchange->begun) {
         exchange->begun = true;
-        exchange->method = copy_string(&exchange->arena, method);
-        enum http_refusal why = refusal(exchange, version);
+        exchange->method = http_exchange_copy(exchange, method);
+        enum http_refusal why = http_head_refusal(exchange, method, version);
+        /* Where chunks end libmicrohttpd finds out by itself, and is lax: a line feed alone ends a
+         * line, and so does a NUL in what is behind the last one. */
+        exchange->last = why == HTTP_MALFORMED || why == HTTP_AMBIGUOUS ||
+                         http_raw_header(exchange, "Transfer-Encoding") != NULL;
         return why == HTTP_NOT_REFUSED ? MHD_YES : refuse(exchange, why);
     }
     if (*upload_size > 0)
@@ -449,152 +304,4 @@ void http_server_free(struct http_server *server)
     close(server->wake_fd);
     close(server->epoll_fd);
     free(server);
-}
-
-/* ---- what a handler asks ---- */
-
-const char *http_method(const struct http_exchange *exchange)
-{
-    return exchange->method;
-}
-
-struct saga_text http_path(const struct http_exchange *exchange)
-{
-    return (struct saga_text){exchange->target, strcspn(exchange->target, "?")};
-}
-
-const char *http_query(const struct http_exchange *exchange, const char *name)
-{
-    return MHD_lookup_connection_value(exchange->connection->library, MHD_GET_ARGUMENT_KIND, name);
-}
-
-/* Blanks are not part of a value (RFC 9110, 5.5); libmicrohttpd leaves those behind it. */
-static struct saga_text trimmed(const char *value)
-{
-    struct saga_text text = saga_text(value);
-    while (text.len > 0 && (text.at[text.len - 1] == ' ' || text.at[text.len - 1] == '\t'))
-        text.len--;
-    return text;
-}
-
-struct saga_text http_header(const struct http_exchange *exchange, const char *name)
-{
-    return trimmed(raw_header(exchange, name));
-}
-
-struct header_count {
-    const char *name;
-    size_t count;
-};
-
-static enum MHD_Result count_header(void *opaque, enum MHD_ValueKind kind, const char *name,
-                                    const char *value)
-{
-    (void)kind;
-    (void)value;
-    struct header_count *header = opaque;
-    if (strcasecmp(name, header->name) == 0)
-        header->count++;
-    return MHD_YES;
-}
-
-size_t http_header_count(const struct http_exchange *exchange, const char *name)
-{
-    struct header_count header = {.name = name};
-    MHD_get_connection_values(exchange->connection->library, MHD_HEADER_KIND, count_header,
-                              &header);
-    return header.count;
-}
-
-struct joined {
-    const char *name;
-    char *to;
-    size_t len;
-};
-
-static enum MHD_Result join_header(void *opaque, enum MHD_ValueKind kind, const char *name,
-                                   const char *value)
-{
-    (void)kind;
-    struct joined *joined = opaque;
-    if (strcasecmp(name, joined->name) != 0)
-        return MHD_YES;
-    struct saga_text text = trimmed(value);
-    joined->len += (size_t)sprintf(joined->to + joined->len, "%s%.*s", joined->len ? ", " : "",
-                                   (int)text.len, text.len > 0 ? text.at : "");
-    return MHD_YES;
-}
-
-struct saga_text http_header_joined(struct http_exchange *exchange, const char *name)
-{
-    size_t count = http_header_count(exchange, name);
-    if (count <= 1)
-        return http_header(exchange, name);
-    struct joined joined = {.name = name};
-    joined.to = arena_alloc(&exchange->arena, 2 * HTTP_HEADERS_MAX);
-    MHD_get_connection_values(exchange->connection->library, MHD_HEADER_KIND, join_header, &joined);
-    return (struct saga_text){joined.to, joined.len};
-}
-
-struct saga_text http_body(const struct http_exchange *exchange)
-{
-    return (struct saga_text){exchange->body, exchange->body_len};
-}
-
-struct arena *http_arena(struct http_exchange *exchange)
-{
-    return &exchange->arena;
-}
-
-void *http_state(const struct http_exchange *exchange)
-{
-    return exchange->state;
-}
-
-void http_set_state(struct http_exchange *exchange, void *state)
-{
-    exchange->state = state;
-}
-
-void http_answer_header(struct http_exchange *exchange, const char *name, const char *value)
-{
-    struct http_header *header = arena_alloc(&exchange->arena, sizeof *header);
-    header->name = name;
-    header->value = copy_string(&exchange->arena, value);
-    header->next = exchange->headers;
-    exchange->headers = header;
-}
-
-/* An answer without one of its headers is another answer. */
-static void add_header(struct MHD_Response *response, const char *name, const char *value)
-{
-    if (MHD_add_response_header(response, name, value) != MHD_YES)
-        abort();
-}
-
-void http_answer(struct http_exchange *exchange, int status, const char *content_type,
-                 struct saga_text body)
-{
-    if (exchange->answered)
-        abort();
-    exchange->answered = true;
-    exchange->status = (unsigned)status;
-    if (exchange->connection->cut) {
-        http_connection_say(exchange->connection, content_type, body);
-        return;
-    }
-    exchange->response = MHD_create_response_from_buffer(
-        body.len, (void *)(uintptr_t)(body.at ? body.at : ""), MHD_RESPMEM_MUST_COPY);
-    if (exchange->response == NULL)
-        abort();
-    if (content_type != NULL)
-        add_header(exchange->response, "Content-Type", content_type);
-    for (const struct http_header *header = exchange->headers; header; header = header->next)
-        add_header(exchange->response, header->name, header->value);
-    if (atomic_load(&exchange->server->quiesce))
-        add_header(exchange->response, "Connection", "close");
-    if (exchange->suspended) {
-        http_connection_hurry(exchange->connection);
-        MHD_resume_connection(exchange->connection->library);
-    }
 }

@@ -38,10 +38,11 @@ struct http_exchange {
     struct http_connection *connection;
     struct http_exchange *next, **back; /* of the server's list of exchanges under way */
     struct arena arena;
-    const char *method, *target;
+    const char *method, *target, *target_at; /* the last: where libmicrohttpd has it */
     char *body;
     size_t body_len, body_size, swallowed;
     bool begun, given, answered, suspended;
+    bool last; /* of its connection: what is behind it is not read */
     struct MHD_Response *response;
     unsigned status;
     struct http_header {
@@ -70,10 +71,21 @@ struct http_server {
     bool quiet, over; /* takes no more connections; no more requests */
 };
 
-/* http.c */
+/* http_head.c */
+/* Why it cannot be gone by, before its body is read. method, version: as libmicrohttpd has them. */
+enum http_refusal http_head_refusal(const struct http_exchange *exchange, const char *method,
+                                    const char *version);
+/* HTTP_BODY_MAX for a body in chunks. */
+size_t http_body_length(const struct http_exchange *exchange);
+/* As libmicrohttpd has it, and goes by it. */
+const char *http_raw_header(const struct http_exchange *exchange, const char *name);
+
+/* http_exchange.c */
 struct http_exchange *http_exchange_new(struct http_server *server,
                                         struct http_connection *connection, const char *target);
 void http_exchange_end(struct http_exchange *exchange);
+/* Lives as long as the exchange. */
+const char *http_exchange_copy(struct http_exchange *exchange, const char *string);
 /* Has the handler answer it with why it is refused. */
 void http_exchange_refuse(struct http_exchange *exchange, enum http_refusal why);
 

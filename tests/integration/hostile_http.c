@@ -241,6 +241,12 @@ static void check_all(const char *base, const struct exchange *exchanges, size_t
         POST headers "\r\n" body, " 201 200", NULL, 1                                              \
     }
 
+/* What is in chunks is the last of its connection. */
+#define ORDERED_IN_CHUNKS(encoding, body)                                                          \
+    {                                                                                              \
+        POST "Transfer-Encoding: " encoding "\r\n\r\n" body, " 201", NULL, 1                       \
+    }
+
 /* That the hidden ones would be seen: sent as what they are, they are orders. */
 static const struct exchange orders[] = {
     {"%H", " 201 200", NULL, 1},
@@ -252,12 +258,16 @@ static const struct exchange orders[] = {
     ORDERED("Content-Length:%o\r\n", "%O"),
     ORDERED("Content-Length: \t %o\r\n", "%O"),
     ORDERED("content-length: %o\r\n", "%O"),
-    ORDERED("Transfer-Encoding: chunked\r\n", "%p\r\n%O\r\n0\r\n\r\n"),
-    ORDERED("Transfer-Encoding: CHUNKED\r\n", "000%p\r\n%O\r\n000\r\n\r\n"),
-    ORDERED("Transfer-Encoding: chunked\r\n", "%p;ext=\"1\"\r\n%O\r\n0;ext\r\n\r\n"),
-    ORDERED("Transfer-Encoding: chunked\r\n", "%p\r\n%O\r\n0\r\nContent-Length: 9999\r\n\r\n"),
-    ORDERED("Transfer-Encoding: chunked\r\n",
-            "%p\r\n%O\r\n0\r\nTransfer-Encoding: chunked\r\nContent-Type: a/b\r\n\r\n"),
+    ORDERED_IN_CHUNKS("chunked", "%p\r\n%O\r\n0\r\n\r\n"),
+    ORDERED_IN_CHUNKS("CHUNKED", "000%p\r\n%O\r\n000\r\n\r\n"),
+    ORDERED_IN_CHUNKS("chunked", "%p;ext=\"1\"\r\n%O\r\n0;ext\r\n\r\n"),
+    ORDERED_IN_CHUNKS("chunked", "%p\r\n%O\r\n0\r\nContent-Length: 9999\r\n\r\n"),
+    ORDERED_IN_CHUNKS("chunked", "%p\r\n%O\r\n0\r\nTransfer-Encoding: chunked\r\n\r\n"),
+    ORDERED_IN_CHUNKS("chunked", "%p\r\n%O\r\n0\r\n\r\n%H"),
+    /* libmicrohttpd takes a line feed alone for the end of a line, and a NUL for one without more.
+     */
+    ORDERED_IN_CHUNKS("chunked", "%p;\n%O\r\n0\r\n\r\n%H"),
+    ORDERED_IN_CHUNKS("chunked", "%p\r\n%O\r\n0\r\n%zX: a\r\n%H\r\n\r\n"),
 };
 
 static const struct exchange lengths[] = {
@@ -346,12 +356,29 @@ static const struct exchange names[] = {
     NO_HTTP(POST "Host: b\r\nContent-Length: %h\r\n\r\n%H"),
     {POST "Content-Length\r\n\r\n%H", " 400", "page:syntax", 0},
     {LINE TYPE "Content-Length: %h\r\n\r\n%H", " 400 and more", "page:host", 0}, /* no Host */
-    /* libmicrohttpd takes a line without a name for the end of the head, and ends a value at a NUL:
-     * nothing of it can be seen from here. */
-    {POST ": 0\r\nContent-Length: %h\r\n\r\n%H", " 400 400", "malformed_json", 0},
-    {POST "X: a%zb\r\nContent-Length: %h\r\n\r\n%H", " 400 200", "malformed_json", 0},
+    /* libmicrohttpd takes what has no name for the end of the head, and a NUL for the end of a
+       word. */
+    NO_HTTP(POST ": 0\r\nContent-Length: %h\r\n\r\n%H"),
+    NO_HTTP(POST ": 0\r\n%H"),
+    NO_HTTP(POST "%zX: 0\r\nContent-Length: %h\r\n\r\n%H"),
+    NO_HTTP(POST "%zX: 0\r\n%H"),
+    {LINE "%zX: 0\r\nHost: a\r\n" TYPE "Content-Length: %h\r\n\r\n%H", " 400 and more", "page:host",
+     0},
+    NO_HTTP(POST "X: a%zb\r\nContent-Length: %h\r\n\r\n%H"),
+    NO_HTTP(POST "Content-Length: %h%z0\r\n\r\n%H"),
+    NO_HTTP(POST "Content-Length: 0%z\r\n\r\n%H"),
     {POST "Content-Length%z: %h\r\n\r\n%H", " 400", "page:syntax", 0},
     {"POST /v1/orders\r\n" TYPE "Content-Length: %h\r\n\r\n%H", " 400", "page:syntax", 0},
+};
+
+/* A line that ends with a line feed alone. */
+static const struct exchange line_feeds[] = {
+    NO_HTTP("POST /v1/orders HTTP/1.1\nHost: a\r\n" TYPE "Content-Length: %h\r\n\r\n%H"),
+    NO_HTTP(POST "X: a\nContent-Length: %h\r\n\r\n%H"),
+    NO_HTTP(POST "Content-Length: %h\n\r\n%H"),
+    NO_HTTP(POST "X: a\r\n\n%H"),
+    NO_HTTP(POST "\n%H"),
+    NO_HTTP(POST "X: a\n\n%H"),
 };
 
 /* A line that goes on in the next one. */
@@ -376,6 +403,7 @@ Test(hostile_http, where_a_body_ends)
     check_all(base, encodings, COUNT(encodings));
     check_all(base, chunks, COUNT(chunks));
     check_all(base, names, COUNT(names));
+    check_all(base, line_feeds, COUNT(line_feeds));
     check_all(base, folds, COUNT(folds));
     end();
 }
@@ -390,19 +418,19 @@ Test(hostile_http, where_a_body_ends)
 /* A request is over where its body is, whether anybody wanted it or not. */
 static const struct exchange unread[] = {
     {WITH("GET /v1/orders/" ID), " 404 200", "order_not_found", 0},
-    {CHUNKED("GET /v1/orders/" ID), " 404 200", "order_not_found", 0},
+    {CHUNKED("GET /v1/orders/" ID), " 404", "order_not_found", 0},
     {WITH("GET /v1/orders/" ID "/timeline"), " 404 200", "order_not_found", 0},
-    {CHUNKED("GET /v1/orders/" ID "/timeline"), " 404 200", "order_not_found", 0},
+    {CHUNKED("GET /v1/orders/" ID "/timeline"), " 404", "order_not_found", 0},
     {WITH("POST /v1/orders/" ID "/cancel"), " 404 200", "order_not_found", 0},
-    {CHUNKED("POST /v1/orders/" ID "/cancel"), " 404 200", "order_not_found", 0},
-    {WITH("GET /livez"), " 200 200", NULL, 0},
-    {CHUNKED("GET /readyz"), " 200 200", NULL, 0},
+    {CHUNKED("POST /v1/orders/" ID "/cancel"), " 404", "order_not_found", 0},
+    {WITH("GET /readyz"), " 200 200", NULL, 0},
+    {CHUNKED("GET /livez"), " 200", NULL, 0},
     {WITH("POST /nowhere"), " 404 200", "not_found", 0},
     {WITH("POST /v1/orders/"), " 404 200", "not_found", 0},
     {WITH("PUT /v1/orders"), " 405 200", "method_not_allowed", 0},
-    {CHUNKED("DELETE /v1/orders"), " 405 200", "method_not_allowed", 0},
+    {CHUNKED("DELETE /v1/orders"), " 405", "method_not_allowed", 0},
     {WITH("POST /v1/orders"), " 400 200", "malformed_json", 0},
-    {CHUNKED("POST /v1/orders"), " 400 200", "malformed_json", 0},
+    {CHUNKED("POST /v1/orders"), " 400", "malformed_json", 0},
     {LINE "Host: a\r\nContent-Type: text/plain\r\nContent-Length: %h\r\n\r\n%H", " 415 200",
      "unsupported_media_type", 0},
     {LINE "Host: a\r\nContent-Length: %h\r\n\r\n%H", " 415 200", "unsupported_media_type", 0},
@@ -421,7 +449,7 @@ static const struct exchange unread[] = {
     {POST "Content-Length: 65537\r\n\r\n{}", " 413", "body_too_large", 0},
     {POST "Content-Length: 99999\r\n\r\n%H%F", " 413", "body_too_large", 0},
     {POST "Content-Length: 18446744073709551615\r\n\r\n%H", " 413", "body_too_large", 0},
-    {POST "Transfer-Encoding: chunked\r\n\r\n1387f\r\n%F\r\n%i\r\n%H\r\n0\r\n\r\n", " 413 200",
+    {POST "Transfer-Encoding: chunked\r\n\r\n1387f\r\n%F\r\n%i\r\n%H\r\n0\r\n\r\n", " 413",
      "body_too_large", 0},
 };
 
@@ -445,7 +473,13 @@ static const struct exchange no_http[] = {
     {"GET /livez HTTP/9.9\r\nHost: a\r\n\r\n", " 505", "page:version", 0},
     {"GET /livez HTTP/1.1\r\n\r\n", " 400 and more", "page:host", 0},
     {GET("/livez"), " 200 200", NULL, 0},
-    {"GET /livez HTTP/1.1\nHost: a\n\n", " 200 200", NULL, 0},
+    {"\n\nGET /livez HTTP/1.1\r\nHost: a\r\n\r\n", " 200 200", NULL, 0},
+    NO_HTTP("GET /livez HTTP/1.1\nHost: a\n\n"),
+    NO_HTTP("GET  /livez HTTP/1.1\r\nHost: a\r\n\r\n"),
+    NO_HTTP("GET /li\tvez HTTP/1.1\r\nHost: a\r\n\r\n"),
+    NO_HTTP("GET /li%zvez HTTP/1.1\r\nHost: a\r\n\r\n"),
+    NO_HTTP("G%zT /livez HTTP/1.1\r\nHost: a\r\n\r\n"),
+    NO_HTTP("G@T /livez HTTP/1.1\r\nHost: a\r\n\r\n"),
     {"GET /livez HTTP/1.0\r\n\r\n", " 200", NULL, 0},
     {"BREW /livez HTTP/1.1\r\nHost: a\r\n\r\n", " 405 200", "method_not_allowed", 0},
     {"OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n", " 404 200", "not_found", 0},
