@@ -137,10 +137,11 @@ static enum MHD_Result on_request(void *opaque, struct MHD_Connection *library, 
         exchange->begun = true;
         exchange->method = http_exchange_copy(exchange, method);
         enum http_refusal why = http_head_refusal(exchange, method, version);
-        /* Where chunks end libmicrohttpd finds out by itself, and is lax: a line feed alone ends a
-         * line, and so does a NUL in what is behind the last one. */
-        exchange->last = why == HTTP_MALFORMED || why == HTTP_AMBIGUOUS ||
-                         http_raw_header(exchange, "Transfer-Encoding") != NULL;
+        /* What is behind a head that cannot be relied on may be anything. And where chunks end
+         * libmicrohttpd finds out by itself, and is lax: a line feed alone ends a line, and so does
+         * a NUL in what is behind the last chunk. */
+        exchange->last =
+            why != HTTP_NOT_REFUSED || http_raw_header(exchange, "Transfer-Encoding") != NULL;
         return why == HTTP_NOT_REFUSED ? MHD_YES : refuse(exchange, why);
     }
     if (*upload_size > 0)

@@ -38,10 +38,10 @@ struct http_limits {
 };
 extern const struct http_limits http_limits; /* 4096, and a minute, 30 s, a minute */
 
-/* Why the port itself says no. */
+/* Why the port itself says no; the connection ends with it. */
 enum http_refusal {
     HTTP_NOT_REFUSED,
-    HTTP_MALFORMED,       /* 400: a field that is none, or several Hosts */
+    HTTP_MALFORMED,       /* 400: no HTTP to the letter, or several Hosts */
     HTTP_AMBIGUOUS,       /* 400: it is in doubt where the body ends */
     HTTP_LATE,            /* 408: it took too long; maybe it has no method and an empty path */
     HTTP_BODY_TOO_LARGE,  /* 413, also a chunk's extension without end */
@@ -51,7 +51,8 @@ enum http_refusal {
 
 struct http_handler {
     /* A whole request is here. It must be answered with http_answer, now or later on the same
-     * thread (it is suspended meanwhile, and lives until then even if the client has gone). */
+     * thread (it is suspended meanwhile, and lives until then even if the client has gone). One in
+     * chunks is the last of its connection. */
     void (*request)(void *opaque, struct http_exchange *exchange);
     /* Refused by the port itself: answer it now, with this status. */
     void (*refused)(void *opaque, struct http_exchange *exchange, enum http_refusal why,

@@ -1,5 +1,5 @@
 /*
- * http_head.c: whether a request's head may be gone by. libmicrohttpd takes more than a strict
+ * http_head.c: whether a request's head can be relied on. libmicrohttpd takes more than a strict
  * reader would, and who stands before us may have taken it otherwise: then one of us sees a request
  * where the other sees the body of the one before.
  *

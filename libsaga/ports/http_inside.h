@@ -72,7 +72,8 @@ struct http_server {
 };
 
 /* http_head.c */
-/* Why it cannot be gone by, before its body is read. method, version: as libmicrohttpd has them. */
+/* Why it cannot be relied on, before its body is read. method, version: as libmicrohttpd has them.
+ */
 enum http_refusal http_head_refusal(const struct http_exchange *exchange, const char *method,
                                     const char *version);
 /* HTTP_BODY_MAX for a body in chunks. */

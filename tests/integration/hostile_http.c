@@ -236,6 +236,8 @@ static void check_all(const char *base, const struct exchange *exchanges, size_t
     {                                                                                              \
         POST "Transfer-Encoding: chunked\r\n\r\n" body, " 400", "page:chunk", 0                    \
     }
+#define FIELDS_4 "A: b\r\nA: b\r\nA: b\r\nA: b\r\n"
+#define FIELDS_16 FIELDS_4 FIELDS_4 FIELDS_4 FIELDS_4
 #define ORDERED(headers, body)                                                                     \
     {                                                                                              \
         POST headers "\r\n" body, " 201 200", NULL, 1                                              \
@@ -364,6 +366,7 @@ static const struct exchange names[] = {
     NO_HTTP(POST "%zX: 0\r\n%H"),
     {LINE "%zX: 0\r\nHost: a\r\n" TYPE "Content-Length: %h\r\n\r\n%H", " 400 and more", "page:host",
      0},
+    {POST FIELDS_16 FIELDS_16 FIELDS_16 FIELDS_16 "%zX: 0\r\n%H", " 431", "headers_too_large", 0},
     NO_HTTP(POST "X: a%zb\r\nContent-Length: %h\r\n\r\n%H"),
     NO_HTTP(POST "Content-Length: %h%z0\r\n\r\n%H"),
     NO_HTTP(POST "Content-Length: 0%z\r\n\r\n%H"),
