@@ -7,8 +7,8 @@
  * a line feed alone. So where the parts of a head lie tells what stood between them: anything but
  * one blank, or CRLF, refuses the request. That is a line that ends otherwise or goes on in the
  * next one, and a NUL, behind which a line or the whole head would be over (RFC 9112, 2.2, 3, 5).
- * Only a NUL at the end of a line, and a colon that has a line and a line feed to itself, leave as
- * many NULs as CRLF does.
+ * Two things leave as many NULs as CRLF does, and are taken for it: a NUL at the end of a line, and
+ * a colon that has a line to itself where that line or the one before ends with a line feed alone.
  */
 #include <stdlib.h>
 
