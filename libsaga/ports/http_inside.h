@@ -72,8 +72,7 @@ struct http_server {
 };
 
 /* http_head.c */
-/* Why it cannot be relied on, before its body is read. method, version: as libmicrohttpd has them.
- */
+/* Why it cannot be relied on; before its body is read. method, version: in place, in the head. */
 enum http_refusal http_head_refusal(const struct http_exchange *exchange, const char *method,
                                     const char *version);
 /* HTTP_BODY_MAX for a body in chunks. */

@@ -170,7 +170,7 @@ static bool read_head(struct input *input, struct framing *framing, struct reque
     return false;
 }
 
-/* ---- chunks, as libmicrohttpd reads them: see http.c for why that is enough ---- */
+/* ---- chunks, as libmicrohttpd reads them: what is in chunks is the last of its connection ---- */
 
 /* Of a line in which an extension may follow. */
 static bool read_chunk_size(struct saga_text line, size_t *ret_size)
